@@ -1,0 +1,2 @@
+pub struct AirflowClient;
+pub struct AirflowAuth;

@@ -1,0 +1,288 @@
+//! The one language between the engine and everybody who watches it.
+//!
+//! Terminal, CI lines, JSON, journal, report and notifications are folds over [`Event`]. This module holds plain
+//! data and depends on nothing but [`crate::facts`]; what an event *means* for a run is decided in `journal::status`.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::facts::{Fact, Held};
+
+/// Version of the event format, carried by the first event of every stream and journal.
+pub const FORMAT: u32 = 1;
+
+/// What a run is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Publish and deploy.
+    Deploy,
+    /// Deploy a given tag, without the release steps.
+    Rollback,
+    /// Look only.
+    Preview,
+}
+
+/// One row of the list of steps that the first event carries.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepHead {
+    pub id: String,
+    pub title: String,
+    pub kind: String,
+    /// Asks a person before it changes anything.
+    pub gate: bool,
+    /// Needs infrastructure access (🔒).
+    pub locked: bool,
+}
+
+/// How far a line of a report can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Label {
+    /// Read from the world just now.
+    Verified,
+    /// Follows from what was read, but the thing itself does not exist yet.
+    Predicted,
+    /// Cannot be known before it is done.
+    NotPreviewable,
+    /// True, and a person should think about it.
+    Warning,
+}
+
+/// One line of what a step saw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    pub label: Label,
+    pub text: String,
+}
+
+impl Evidence {
+    pub fn verified(text: impl Into<String>) -> Self {
+        Self { label: Label::Verified, text: text.into() }
+    }
+    pub fn predicted(text: impl Into<String>) -> Self {
+        Self { label: Label::Predicted, text: text.into() }
+    }
+    pub fn not_previewable(text: impl Into<String>) -> Self {
+        Self { label: Label::NotPreviewable, text: text.into() }
+    }
+    pub fn warning(text: impl Into<String>) -> Self {
+        Self { label: Label::Warning, text: text.into() }
+    }
+}
+
+/// A reason not to go on, and what the person can do about it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// One sentence: what is in the way.
+    pub what: String,
+    /// The next thing to do, a command where there is one.
+    pub next: String,
+}
+
+/// How strong a yes a gate wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "strength")]
+pub enum Strength {
+    /// The word `yes`.
+    Yes,
+    /// This text typed in full: something is destroyed or was not expected.
+    Typed { text: String },
+}
+
+/// A question to a person, with all that is needed to judge it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// The gate's name: its step's id.
+    pub gate: String,
+    pub title: String,
+    /// What happens on yes, one line each.
+    pub summary: Vec<String>,
+    /// Names exactly what is approved; `--approve GATE@DIGEST` answers only this.
+    pub digest: String,
+    /// Holds nothing beyond what the runbook expects, so a plain `--approve GATE` may answer it.
+    pub expected: bool,
+    #[serde(flatten)]
+    pub strength: Strength,
+    /// A file with the whole story (the full plan), shown on demand.
+    pub details: Option<String>,
+}
+
+/// Where an answer came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AnsweredBy {
+    Terminal,
+    Flag,
+    /// `rehearse --yes`; exists only there.
+    Rehearsal,
+}
+
+/// How an effect ended, as far as we know.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "ended")]
+pub enum Ended {
+    /// Took effect.
+    Done,
+    /// Surely took no effect.
+    Refused { why: String },
+    /// Nobody answered: it may or may not have taken effect.
+    InDoubt { why: String },
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "result")]
+pub enum StepResult {
+    /// Nothing to do: already as wanted.
+    Satisfied,
+    /// Changed, and seen to be as wanted.
+    Changed,
+    /// Not part of this run.
+    Skipped {
+        why: String,
+    },
+    /// A preview: this is what the run would do.
+    WouldChange,
+    /// Refuses to go on.
+    Blocked {
+        refusals: Vec<Refusal>,
+    },
+    /// Deployed, but the world does not look well.
+    Unhealthy {
+        why: String,
+    },
+    /// Deployed, and it could not be told how the world looks.
+    Inconclusive {
+        why: String,
+    },
+    Failed {
+        why: String,
+    },
+    /// A person or a signal stopped it.
+    Stopped {
+        why: String,
+    },
+}
+
+/// What happened. Times are the laptop's clock, UTC.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+pub enum Event {
+    RunStarted {
+        format: u32,
+        run: String,
+        runbook: String,
+        /// `built in` or the file's path.
+        source: String,
+        /// SHA-256 of the runbook's text.
+        hash: String,
+        title: String,
+        mode: Mode,
+        who: String,
+        host: String,
+        /// `--tag`, overrides and the like, as they were given.
+        parameters: crate::facts::Parameters,
+        steps: Vec<StepHead>,
+    },
+    /// The run goes on in another process.
+    RunResumed {
+        who: String,
+        host: String,
+    },
+    StepStarted {
+        step: String,
+    },
+    Saw {
+        step: String,
+        evidence: Evidence,
+    },
+    Waiting {
+        step: String,
+        on: String,
+        since: Timestamp,
+        deadline: Timestamp,
+    },
+    /// A poll failed; the wait goes on.
+    PollFailed {
+        step: String,
+        why: String,
+    },
+    /// A line that a child process wrote.
+    Output {
+        step: String,
+        line: String,
+    },
+    GateAsked {
+        question: Question,
+    },
+    GateAnswered {
+        gate: String,
+        yes: bool,
+        digest: String,
+        by: AnsweredBy,
+    },
+    /// About to change the world. Durable before the change is made.
+    Intent {
+        step: String,
+        /// Unique within the run, e.g. `hold-dags/1`.
+        effect: String,
+        what: String,
+        /// What is owed from this moment on.
+        holds: Vec<Held>,
+        /// Obligations (by id) that this effect turns into something that stays.
+        keeps: Vec<String>,
+    },
+    Outcome {
+        effect: String,
+        ended: Ended,
+    },
+    Learned {
+        step: String,
+        fact: Fact,
+    },
+    /// An obligation was met, or is no longer ours to meet.
+    GivenBack {
+        held: String,
+        how: String,
+    },
+    NotGivenBack {
+        held: String,
+        why: String,
+    },
+    StepFinished {
+        step: String,
+        result: StepResult,
+    },
+    Warned {
+        text: String,
+    },
+    Said {
+        text: String,
+    },
+    RunFinished {
+        exit: u8,
+        reason: String,
+        message: String,
+        next: Vec<String>,
+    },
+    /// Nothing will be done for this run any more.
+    RunClosed {
+        why: String,
+    },
+}
+
+impl Event {
+    /// Whether the journal keeps it: whatever is needed to go on, to give back or to report.
+    pub fn durable(&self) -> bool {
+        !matches!(self, Event::Waiting { .. } | Event::PollFailed { .. } | Event::Output { .. })
+    }
+}
+
+/// An event with the moment it happened; one line of `--json`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stamped {
+    pub at: Timestamp,
+    #[serde(flatten)]
+    pub event: Event,
+}

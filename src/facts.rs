@@ -1,0 +1,215 @@
+//! What a run knows: plain, serialisable data that steps learn, the journal keeps and later steps use.
+//!
+//! Nothing here talks to anybody. A fact is a dated reading; whoever acts on it looks again first.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// What the person asked for, beyond the runbook.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parameters {
+    /// `--tag`: deploy this image tag and skip the release steps.
+    pub tag: Option<String>,
+    /// `--override DAG=REASON`.
+    pub overrides: Vec<Override>,
+    /// `--wait`: how long running DAGs may take to finish.
+    pub wait: Option<Duration>,
+    /// `--lock-wait`.
+    pub lock_wait: Option<Duration>,
+    pub allow_empty_release: bool,
+}
+
+/// One DAG that may be killed by this deploy, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    pub dag: String,
+    pub reason: String,
+}
+
+/// The release that is or will be deployed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleaseFact {
+    pub id: u64,
+    /// e.g. `catalog-2024.08.22.20.53.01`
+    pub git_tag: String,
+    pub url: String,
+}
+
+/// The image tag that the run deploys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TargetFact {
+    /// e.g. `rel-2024.08.22.20.53.01`
+    pub tag: String,
+    /// The tag does not exist yet: it follows from the draft release.
+    pub predicted: bool,
+}
+
+/// An image, resolved once and kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageFact {
+    pub tag: String,
+    /// `sha256:…` of the manifest or index the tag points to.
+    pub digest: String,
+    /// `AIRFLOW_VERSION` of the image's environment.
+    pub airflow_version: Option<String>,
+}
+
+/// What runs in production before this deploy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningFact {
+    pub tag: String,
+    /// Read from Terraform's state (true) or only inferred from main and open pull requests (false).
+    pub certain: bool,
+    pub source: String,
+}
+
+/// How production looked before the apply; post-checks compare against it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BaselineFact {
+    pub taken_at: Timestamp,
+    pub airflow_version: Option<String>,
+    /// File names with their error's first line, sorted.
+    pub import_errors: Vec<String>,
+    /// Ids of unresolved Sentry issues; `None` where Sentry could not be asked.
+    pub sentry_issues: Option<Vec<String>>,
+}
+
+/// The apply, seen from the clocks of both sides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AppliedFact {
+    pub ended_at: Timestamp,
+    /// Airflow's clock minus ours, in milliseconds, from its `Date` header.
+    pub airflow_clock_skew_ms: i64,
+    /// The plan held changes, so an instance restarts.
+    pub changed: bool,
+}
+
+/// A pull request of ours or for us.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PullRequestFact {
+    pub number: u64,
+    pub url: String,
+}
+
+/// One thing learned. Its variants' names are also what a step says it needs and gives ([`FactKind`]).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "fact", content = "value")]
+pub enum Fact {
+    Release(ReleaseFact),
+    Target(TargetFact),
+    Image(ImageFact),
+    Running(RunningFact),
+    Baseline(BaselineFact),
+    /// Digest of the last image that was deployed, to tell a new name on an old image.
+    RunningImage(ImageFact),
+    /// The version attribute now holds the wanted tag.
+    Bumped(TargetFact),
+    /// The flag is set, so a plan can succeed.
+    FlagSet(bool),
+    /// DAGs that ran at this reading, and why each was allowed.
+    DagsCleared(Vec<String>),
+    Applied(AppliedFact),
+    Changelog(PullRequestFact),
+    PullRequest(PullRequestFact),
+}
+
+/// Names of facts, for a step's needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FactKind {
+    Release,
+    Target,
+    Image,
+    Running,
+    RunningImage,
+    Baseline,
+    Bumped,
+    FlagSet,
+    DagsCleared,
+    Applied,
+    Changelog,
+    PullRequest,
+}
+
+/// All that a run has learned so far: a fold over [`Fact`], the latest of each kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    pub release: Option<ReleaseFact>,
+    pub target: Option<TargetFact>,
+    pub image: Option<ImageFact>,
+    pub running: Option<RunningFact>,
+    pub running_image: Option<ImageFact>,
+    pub baseline: Option<BaselineFact>,
+    pub bumped: Option<TargetFact>,
+    pub flag_set: Option<bool>,
+    pub dags_cleared: Option<Vec<String>>,
+    pub applied: Option<AppliedFact>,
+    pub changelog: Option<PullRequestFact>,
+    pub pull_request: Option<PullRequestFact>,
+}
+
+impl Facts {
+    pub fn learn(&mut self, fact: Fact) {
+        match fact {
+            Fact::Release(it) => self.release = Some(it),
+            Fact::Target(it) => self.target = Some(it),
+            Fact::Image(it) => self.image = Some(it),
+            Fact::Running(it) => self.running = Some(it),
+            Fact::RunningImage(it) => self.running_image = Some(it),
+            Fact::Baseline(it) => self.baseline = Some(it),
+            Fact::Bumped(it) => self.bumped = Some(it),
+            Fact::FlagSet(it) => self.flag_set = Some(it),
+            Fact::DagsCleared(it) => self.dags_cleared = Some(it),
+            Fact::Applied(it) => self.applied = Some(it),
+            Fact::Changelog(it) => self.changelog = Some(it),
+            Fact::PullRequest(it) => self.pull_request = Some(it),
+        }
+    }
+}
+
+/// An obligation: changed only for the time of the deploy, with what is needed to give it back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// Unique within the run, e.g. `hold-dags/image_data_refresh`.
+    pub id: String,
+    /// The step that took it and knows how to give it back.
+    pub step: String,
+    pub thing: Thing,
+    pub place: Place,
+}
+
+/// What is held, with its exact earlier value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "thing")]
+pub enum Thing {
+    /// The run lock: a ref on the infrastructure remote and the commit that is ours.
+    Lock { reference: String, commit: String },
+    /// A DAG that was not paused before.
+    PausedDag { dag: String },
+    /// An attribute of a file in the checkout; `prior` and `ours` are HCL literals as they stand in the file.
+    Attribute { file: String, block: Vec<String>, attribute: String, prior: String, ours: String },
+    /// Whatever a `shell` step's `undo` command gives back.
+    Shell { undo: Vec<String> },
+}
+
+/// Where an obligation can be given back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "place")]
+pub enum Place {
+    World,
+    Checkout { host: String, path: String },
+}
+
+impl std::fmt::Display for Held {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.thing {
+            Thing::Lock { reference, .. } => write!(f, "the run lock {reference}"),
+            Thing::PausedDag { dag } => write!(f, "DAG {dag}, paused by this run"),
+            Thing::Attribute { file, attribute, prior, ours, .. } => {
+                write!(f, "{attribute} in {file}, now {ours}, before {prior}")
+            }
+            Thing::Shell { undo } => write!(f, "what `{}` gives back", undo.join(" ")),
+        }
+    }
+}
