@@ -135,6 +135,8 @@ pub struct Look<'a> {
     pub facts: &'a Facts,
     /// What the run holds at this moment.
     pub held: &'a [Held],
+    /// Steps with an effect whose end is not known.
+    pub in_doubt: &'a [String],
     /// A private directory of this run (0700) for plan files and children's output.
     pub workspace: &'a Path,
     /// When the step looked first, for its deadlines.
@@ -173,9 +175,9 @@ pub trait Ledger: Send + Sync {
     /// Durable before it returns. Also proves that the lock is still ours.
     async fn intend(&self, step: &str, effect: &Effect) -> Result<DurableIntent, Trouble>;
     fn ended(&self, intent: DurableIntent, ended: Ended) -> Result<(), Trouble>;
-    /// An obligation was met (or is no longer ours).
-    fn given_back(&self, held: &Held, how: &str) -> Result<(), Trouble>;
     fn learn(&self, step: &str, fact: Fact) -> Result<(), Trouble>;
+    /// Has the step that took `held` give it back, and records how that ended.
+    async fn give_back(&self, held: &Held) -> Result<Returned, Trouble>;
 }
 
 /// What a step may change with.
@@ -231,8 +233,9 @@ impl<'a> Act<'a> {
         self.ledger.learn(self.look.step, fact)
     }
 
-    pub fn given_back(&self, held: &Held, how: &str) -> Result<(), Trouble> {
-        self.ledger.given_back(held, how)
+    /// Has an obligation of another step given back by its owner.
+    pub async fn give_back(&self, held: &Held) -> Result<Returned, Trouble> {
+        self.ledger.give_back(held).await
     }
 }
 
