@@ -55,7 +55,6 @@ pub struct World {
 }
 
 impl World {
-    #[expect(clippy::too_many_arguments, reason = "one argument per service, named once, at the CLI's edge")]
     pub fn new(
         github: Arc<dyn github::GithubWrite>,
         registry: Arc<dyn registry::RegistryRead>,
