@@ -232,6 +232,10 @@ pub enum Event {
         holds: Vec<Held>,
         /// Obligations (by id) that this effect turns into something that stays.
         keeps: Vec<String>,
+        /// The obligation (by id) that this effect gives back.
+        returns: Option<String>,
+        /// Its step cannot take it back.
+        forever: bool,
     },
     Outcome {
         effect: String,

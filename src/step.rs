@@ -46,6 +46,15 @@ pub enum Trouble {
     InDoubt { what: String, next: String },
     #[error("stopped")]
     Stopped,
+    /// A person said no, or could not be asked.
+    #[error("{what}")]
+    NotApproved { what: String, next: String },
+    /// Somebody else deploys.
+    #[error("{what}")]
+    Locked { what: String, next: String },
+    /// The deadline of a wait passed; the thing may still come.
+    #[error("{what}")]
+    Deadline { what: String, next: String },
     /// The journal cannot be written: nothing may be changed any more.
     #[error("could not write the journal: {0}")]
     Journal(String),

@@ -8,6 +8,8 @@ use jiff::Timestamp;
 #[async_trait]
 pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
+    /// Time since some fixed moment, sleep of the laptop included (`Instant` leaves it out).
+    fn uptime(&self) -> Duration;
     /// Sleeps `duration` of the runbook's time.
     async fn sleep(&self, duration: Duration);
     /// A deadline or poll interval of the runbook as it is on this clock: the same in a real run, shortened in a
@@ -35,6 +37,14 @@ impl SystemClock {
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+    fn uptime(&self) -> Duration {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        const COUNTS_SLEEP: nix::time::ClockId = nix::time::ClockId::CLOCK_BOOTTIME;
+        // macOS' monotonic clock goes on while the laptop sleeps.
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        const COUNTS_SLEEP: nix::time::ClockId = nix::time::ClockId::CLOCK_MONOTONIC;
+        nix::time::clock_gettime(COUNTS_SLEEP).map(Duration::from).unwrap_or_default()
     }
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(self.scaled(duration)).await;

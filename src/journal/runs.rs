@@ -1,1 +1,132 @@
+//! Where runs live: `STATE/runs/RUN/`, private to the user, with the journal, the frozen runbook and children's output.
 
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::status::{Illegal, RunState};
+use super::store::{Journal, JournalError, in_use, private_directory, read, sync_directory};
+use crate::event::Stamped;
+
+const RUNBOOK: &str = "runbook.toml";
+
+/// Why a run cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RunsError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error("{}: {illegal}", path.display())]
+    Illegal { path: PathBuf, illegal: Illegal },
+    #[error("no run is called {name}{}", near.as_ref().map_or(String::new(), |near| format!("; did you mean {near}?")))]
+    Unknown { name: String, near: Option<String> },
+    #[error("could not {what} {}: {source}", path.display())]
+    Disk { what: &'static str, path: PathBuf, source: std::io::Error },
+}
+
+/// The directory of all runs.
+#[derive(Debug, Clone)]
+pub struct Runs {
+    directory: PathBuf,
+}
+
+/// One run as it lies on disk.
+#[derive(Debug)]
+pub struct StoredRun {
+    pub directory: PathBuf,
+    pub events: Vec<Stamped>,
+    pub state: RunState,
+    /// A living process is at work on it.
+    pub busy: bool,
+}
+
+impl Runs {
+    /// `state` is the tool's state directory; nothing is created until a run is.
+    pub fn new(state: &Path) -> Self {
+        Self { directory: state.join("runs") }
+    }
+
+    pub fn directory(&self, run: &str) -> PathBuf {
+        self.directory.join(run)
+    }
+
+    /// A new id: runbook, UTC time, four random hex digits: sorts by time within a runbook, safe as a file name.
+    pub fn new_id(runbook: &str, now: Timestamp) -> String {
+        let mut random = [0_u8; 2];
+        // Without randomness the time alone still tells runs of one person apart.
+        let _absent = getrandom::fill(&mut random);
+        let name: String = runbook.chars().filter(|it| it.is_ascii_alphanumeric() || *it == '-').take(40).collect();
+        format!("{}-{}-{:02x}{:02x}", name, now.strftime("%Y%m%d-%H%M%S"), random[0], random[1])
+    }
+
+    /// Makes the run's directory with its frozen runbook and opens its journal.
+    pub fn create(&self, run: &str, runbook: &str) -> Result<(PathBuf, Journal), RunsError> {
+        let directory = self.directory(run);
+        private_directory(&self.directory)?;
+        private_directory(&directory)?;
+        let path = directory.join(RUNBOOK);
+        let disk = |what| {
+            let path = path.clone();
+            move |source| RunsError::Disk { what, path, source }
+        };
+        std::fs::write(&path, runbook).map_err(disk("write"))?;
+        std::fs::File::open(&path).and_then(|file| file.sync_all()).map_err(disk("sync"))?;
+        let journal = Journal::create(&directory)?;
+        sync_directory(&self.directory)?;
+        Ok((directory, journal))
+    }
+
+    /// The runbook's text as it was when the run began.
+    pub fn runbook(&self, run: &str) -> Result<String, RunsError> {
+        let path = self.directory(run).join(RUNBOOK);
+        std::fs::read_to_string(&path).map_err(|source| RunsError::Disk { what: "read", path, source })
+    }
+
+    /// One run, read without changing it.
+    pub fn load(&self, run: &str) -> Result<StoredRun, RunsError> {
+        let directory = self.directory(run);
+        if run.contains('/') || !directory.is_dir() {
+            let near = self.names()?.into_iter().filter(|name| name.contains(run)).next_back();
+            return Err(RunsError::Unknown { name: run.to_owned(), near });
+        }
+        let events = read(&directory)?;
+        let state = RunState::replay(&events)
+            .map_err(|illegal| RunsError::Illegal { path: directory.join(super::store::JOURNAL), illegal })?
+            .ok_or_else(|| JournalError::Damaged {
+                path: directory.clone(),
+                line: 1,
+                why: "the journal is empty".into(),
+            })?;
+        Ok(StoredRun { busy: in_use(&directory), directory, events, state })
+    }
+
+    /// All runs that can be read, oldest first, and what is wrong with the others.
+    pub fn all(&self) -> Result<(Vec<StoredRun>, Vec<RunsError>), RunsError> {
+        let mut runs = Vec::new();
+        let mut broken = Vec::new();
+        for name in self.names()? {
+            match self.load(&name) {
+                Ok(run) => runs.push(run),
+                // Killed before its first event was written: nothing happened.
+                Err(RunsError::Journal(JournalError::Damaged { line: 1, ref why, .. })) if why.contains("empty") => {}
+                Err(error) => broken.push(error),
+            }
+        }
+        runs.sort_by_key(|run| run.state.started_at);
+        Ok((runs, broken))
+    }
+
+    fn names(&self) -> Result<Vec<String>, RunsError> {
+        let entries = match std::fs::read_dir(&self.directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(source) => return Err(RunsError::Disk { what: "read", path: self.directory.clone(), source }),
+        };
+        let mut names: Vec<String> = entries
+            .filter_map(Result::ok)
+            .filter(|entry| entry.path().join(super::store::JOURNAL).is_file())
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+}

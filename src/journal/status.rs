@@ -1,1 +1,324 @@
+//! What the events of a run mean: the one table of legal histories, and the state that is folded through it.
+//!
+//! The live run and every replay go through [`RunState::apply`], so a journal that no run could have written is found
+//! out as damage instead of being acted on.
 
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::event::{Ended, Event, Mode, Stamped, StepHead, StepResult};
+use crate::facts::{Facts, Held, Parameters};
+
+/// Where one step stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum StepState {
+    /// Not begun, or begun and taken back.
+    #[default]
+    Idle,
+    Looking,
+    Asked,
+    Approved,
+    /// An effect is under way.
+    Acting,
+    /// Effects have been tried; to be looked at again.
+    Acted,
+    Ended(StepResult),
+}
+
+/// The parts of an event that move a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Move {
+    Start,
+    Ask,
+    Yes,
+    No,
+    Intend,
+    Outcome,
+    Finish,
+}
+
+/// The table: which move is legal in which state, and where it leads. `None` is no legal history.
+fn next(state: &StepState, step: Move, result: Option<&StepResult>) -> Option<StepState> {
+    use StepState::{Acted, Acting, Approved, Asked, Ended, Idle, Looking};
+    match (state, step) {
+        // A process may die in any state; the next one starts the step again by looking.
+        (_, Move::Start) => Some(Looking),
+        (Looking | Acted, Move::Ask) => Some(Asked),
+        (Asked, Move::Yes) => Some(Approved),
+        (Asked, Move::No) => Some(Looking),
+        (Looking | Approved | Acted, Move::Intend) => Some(Acting),
+        (Acting, Move::Outcome) => Some(Acted),
+        // A lost answer that was looked up later.
+        (Looking | Acted, Move::Outcome) => Some(state.clone()),
+        (Idle | Looking | Asked | Approved | Acting | Acted, Move::Finish) => result.cloned().map(Ended),
+        _ => None,
+    }
+}
+
+/// One change of the world, as far as it got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EffectState {
+    pub step: String,
+    pub what: String,
+    /// `None`: intended, and nobody wrote down how it ended.
+    pub ended: Option<Ended>,
+    pub returns: Option<String>,
+    /// Its step cannot take it back.
+    pub forever: bool,
+}
+
+impl EffectState {
+    pub fn in_doubt(&self) -> bool {
+        !matches!(self.ended, Some(Ended::Done | Ended::Refused { .. }))
+    }
+}
+
+/// How the last process of a run ended it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finish {
+    pub at: Timestamp,
+    pub exit: u8,
+    pub reason: String,
+    pub message: String,
+    pub next: Vec<String>,
+}
+
+/// A run as its events tell it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunState {
+    pub run: String,
+    pub runbook: String,
+    pub source: String,
+    pub hash: String,
+    pub title: String,
+    pub mode: Mode,
+    pub who: String,
+    pub host: String,
+    pub started_at: Timestamp,
+    pub parameters: Parameters,
+    pub heads: Vec<StepHead>,
+    pub steps: BTreeMap<String, StepState>,
+    pub facts: Facts,
+    /// In the order in which they were taken.
+    pub held: Vec<Held>,
+    pub effects: BTreeMap<String, EffectState>,
+    pub finish: Option<Finish>,
+    pub closed: Option<String>,
+}
+
+/// An event that no run could have written at this point.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("event {number} ({event}) does not follow from what stands before it: {why}")]
+pub struct Illegal {
+    /// 1-based.
+    pub number: usize,
+    pub event: String,
+    pub why: String,
+}
+
+/// The run lock's place in the list of steps.
+pub const LOCK_STEP: &str = "lock";
+
+impl RunState {
+    /// Folds a whole journal. `Ok(None)` for an empty one.
+    pub fn replay(events: &[Stamped]) -> Result<Option<Self>, Illegal> {
+        let Some((first, rest)) = events.split_first() else { return Ok(None) };
+        let illegal =
+            |number: usize, stamped: &Stamped, why: String| Illegal { number, event: name(&stamped.event), why };
+        let mut state = Self::begin(first).map_err(|why| illegal(1, first, why))?;
+        for (index, stamped) in rest.iter().enumerate() {
+            state.apply(stamped).map_err(|why| illegal(index + 2, stamped, why))?;
+        }
+        Ok(Some(state))
+    }
+
+    /// The state after the first event.
+    pub fn begin(stamped: &Stamped) -> Result<Self, String> {
+        let Event::RunStarted { run, runbook, source, hash, title, mode, who, host, parameters, steps, .. } =
+            &stamped.event
+        else {
+            return Err("a journal begins with the start of its run".into());
+        };
+        Ok(Self {
+            run: run.clone(),
+            runbook: runbook.clone(),
+            source: source.clone(),
+            hash: hash.clone(),
+            title: title.clone(),
+            mode: *mode,
+            who: who.clone(),
+            host: host.clone(),
+            started_at: stamped.at,
+            parameters: parameters.clone(),
+            heads: steps.clone(),
+            steps: steps.iter().map(|head| (head.id.clone(), StepState::Idle)).collect(),
+            facts: Facts::default(),
+            held: Vec::new(),
+            effects: BTreeMap::new(),
+            finish: None,
+            closed: None,
+        })
+    }
+
+    /// Moves on by one event.
+    pub fn apply(&mut self, stamped: &Stamped) -> Result<(), String> {
+        if self.closed.is_some() {
+            return Err("the run is closed".into());
+        }
+        match &stamped.event {
+            Event::RunStarted { .. } => return Err("a run starts once".into()),
+            Event::RunResumed { .. } => self.finish = None,
+            Event::StepStarted { step } => self.move_step(step, Move::Start, None)?,
+            Event::GateAsked { question } => self.move_step(&question.gate, Move::Ask, None)?,
+            Event::GateAnswered { gate, yes, .. } => {
+                self.move_step(gate, if *yes { Move::Yes } else { Move::No }, None)?;
+            }
+            Event::Intent { step, effect, what, holds, keeps, returns, forever } => {
+                let state = EffectState {
+                    step: step.clone(),
+                    what: what.clone(),
+                    ended: None,
+                    returns: returns.clone(),
+                    forever: *forever,
+                };
+                self.intend(effect, state, holds, keeps)?;
+            }
+            Event::Outcome { effect, ended } => self.outcome(effect, ended)?,
+            Event::Learned { fact, .. } => self.facts.learn(fact.clone()),
+            Event::GivenBack { held, .. } => self.given_back(held)?,
+            Event::StepFinished { step, result } => self.move_step(step, Move::Finish, Some(result))?,
+            Event::RunFinished { exit, reason, message, next } => {
+                self.finish = Some(Finish {
+                    at: stamped.at,
+                    exit: *exit,
+                    reason: reason.clone(),
+                    message: message.clone(),
+                    next: next.clone(),
+                });
+            }
+            Event::RunClosed { why } => self.closed = Some(why.clone()),
+            Event::Saw { .. }
+            | Event::Waiting { .. }
+            | Event::PollFailed { .. }
+            | Event::Output { .. }
+            | Event::NotGivenBack { .. }
+            | Event::Warned { .. }
+            | Event::Said { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn move_step(&mut self, step: &str, moved: Move, result: Option<&StepResult>) -> Result<(), String> {
+        let state = self.steps.get_mut(step).ok_or_else(|| format!("no step is called {step}"))?;
+        *state = next(state, moved, result).ok_or_else(|| format!("{step} is {state:?}"))?;
+        Ok(())
+    }
+
+    fn intend(&mut self, id: &str, effect: EffectState, holds: &[Held], keeps: &[String]) -> Result<(), String> {
+        if self.effects.contains_key(id) {
+            return Err(format!("{id} was intended before"));
+        }
+        match &effect.returns {
+            // Giving back happens whenever it is due, whatever its step is doing.
+            Some(held) if self.held.iter().any(|it| &it.id == held) => {}
+            Some(held) => return Err(format!("{held} is not held")),
+            None => self.move_step(&effect.step, Move::Intend, None)?,
+        }
+        for held in holds {
+            // Taken again after a resume: the first reading is the value from before this run, so it stays.
+            if !self.held.iter().any(|it| it.id == held.id) {
+                self.held.push(held.clone());
+            }
+        }
+        self.held.retain(|held| !keeps.contains(&held.id));
+        self.effects.insert(id.to_owned(), effect);
+        Ok(())
+    }
+
+    fn outcome(&mut self, effect: &str, ended: &Ended) -> Result<(), String> {
+        let known = self.effects.get_mut(effect).ok_or_else(|| format!("{effect} was never intended"))?;
+        if !known.in_doubt() {
+            return Err(format!("{effect} has ended already"));
+        }
+        known.ended = Some(ended.clone());
+        if known.returns.is_none() {
+            let step = known.step.clone();
+            self.move_step(&step, Move::Outcome, None)?;
+        }
+        Ok(())
+    }
+
+    fn given_back(&mut self, id: &str) -> Result<(), String> {
+        let at = self.held.iter().position(|held| held.id == id).ok_or_else(|| format!("{id} is not held"))?;
+        let held = self.held.remove(at);
+        // Before the apply landed, what was given back must be done again by a resume; afterwards its time is over.
+        if self.facts.applied.is_none()
+            && let Some(state) = self.steps.get_mut(&held.step)
+        {
+            *state = StepState::Idle;
+        }
+        Ok(())
+    }
+
+    /// Steps with an effect whose end is unknown; effects that give back are left out, since looking again settles them.
+    pub fn in_doubt(&self) -> Vec<String> {
+        let mut steps: Vec<String> = self
+            .effects
+            .values()
+            .filter(|effect| effect.in_doubt() && effect.returns.is_none())
+            .map(|effect| effect.step.clone())
+            .collect();
+        steps.sort();
+        steps.dedup();
+        steps
+    }
+
+    /// Ids of the open effects of one step.
+    pub fn open_effects(&self, step: &str) -> Vec<String> {
+        let open =
+            |(id, effect): (&String, &EffectState)| (effect.step == step && effect.in_doubt()).then(|| id.clone());
+        self.effects.iter().filter_map(open).collect()
+    }
+
+    /// Whether anything but the lock was ever meant to be changed. What was refused did not happen.
+    pub fn changed(&self) -> bool {
+        self.effects.values().any(|effect| {
+            effect.step != LOCK_STEP && effect.returns.is_none() && !matches!(effect.ended, Some(Ended::Refused { .. }))
+        })
+    }
+
+    /// Something that cannot be taken back was done (a release published) and what follows from it was not (the apply):
+    /// the world is between two states, so no other run may start.
+    pub fn half_way(&self) -> bool {
+        let done = |effect: &EffectState| effect.forever && !matches!(effect.ended, Some(Ended::Refused { .. }));
+        !self.complete() && self.facts.applied.is_none() && self.effects.values().any(done)
+    }
+
+    /// Went through to its end.
+    pub fn complete(&self) -> bool {
+        self.finish.as_ref().is_some_and(|finish| finish.exit == 0 || finish.exit == 7)
+    }
+
+    /// Stands in the way of a new run: it holds something, leaves something in doubt, or is half-way.
+    pub fn open(&self) -> bool {
+        self.closed.is_none() && (!self.held.is_empty() || !self.in_doubt().is_empty() || self.half_way())
+    }
+
+    /// A resume would still do something.
+    pub fn resumable(&self) -> bool {
+        self.closed.is_none() && !self.complete()
+    }
+}
+
+/// The event's tag, for messages.
+fn name(event: &Event) -> String {
+    serde_json::to_value(event)
+        .ok()
+        .and_then(|value| value.get("event").and_then(|tag| tag.as_str().map(str::to_owned)))
+        .unwrap_or_else(|| "event".into())
+}
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

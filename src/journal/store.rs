@@ -1,4 +1,37 @@
-/// Proof that an intent is on disk. Only the journal makes one, after its fsync.
+//! Lines on disk: written once, synced, checked when read.
+//!
+//! One line per event: `{"n":NUMBER,"crc":"CRC32","record":{…}}`, the checksum over number and record. A last line
+//! without its newline was torn by a crash and is dropped; any other damage is refused with its place, for a journal
+//! that is guessed at is worse than none. After a failed write or fsync the journal stays closed: what the disk then
+//! holds is unknown, and a second fsync may lie.
+
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::event::{Event, FORMAT, Stamped};
+
+pub const JOURNAL: &str = "journal.ndjson";
+const PROCESS_LOCK: &str = "process.lock";
+const RECORD: &str = ",\"record\":";
+
+/// Why a journal cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    #[error("could not {what} {}: {source}", path.display())]
+    Disk { what: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("{}:{line}: {why}", path.display())]
+    Damaged { path: PathBuf, line: usize, why: String },
+    #[error("{} was written by a newer version of catalog-deploy (format {found}, this one reads {FORMAT})", path.display())]
+    Newer { path: PathBuf, found: u32 },
+    #[error("another process of catalog-deploy is at work on this run ({})", path.display())]
+    Busy { path: PathBuf },
+    #[error("the journal was closed by an earlier failure")]
+    Closed,
+}
+
+/// Proof that an intent is on disk. Only [`Journal::intend`] makes one, after its fsync.
 #[derive(Debug)]
 #[must_use = "an intent without an outcome leaves the effect in doubt"]
 pub struct DurableIntent {
@@ -10,8 +43,239 @@ impl DurableIntent {
     pub fn step(&self) -> &str {
         &self.step
     }
+    /// The effect's id, e.g. `publish/1`.
     pub fn effect(&self) -> &str {
         &self.effect
     }
 }
-pub struct Journal;
+
+/// The journal of one run, open for appending. Holds the process lock of the run's directory, which the kernel frees
+/// when this process dies, however it dies.
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+    next: u64,
+    closed: bool,
+    _process: File,
+}
+
+impl Journal {
+    /// A new, empty journal in `directory` (which must exist).
+    pub fn create(directory: &Path) -> Result<Self, JournalError> {
+        let process = lock_process(directory)?;
+        let path = directory.join(JOURNAL);
+        let file =
+            OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path).map_err(disk("create", &path))?;
+        sync_directory(directory)?;
+        Ok(Self { file, path, next: 1, closed: false, _process: process })
+    }
+
+    /// Opens an existing journal to go on with it: drops a torn last line and returns what stands before it.
+    pub fn open(directory: &Path) -> Result<(Self, Vec<Stamped>), JournalError> {
+        let process = lock_process(directory)?;
+        let path = directory.join(JOURNAL);
+        let mut file = OpenOptions::new().read(true).append(true).open(&path).map_err(disk("open", &path))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(disk("read", &path))?;
+        let (events, whole) = parse(&path, &bytes)?;
+        if whole < bytes.len() {
+            file.set_len(whole as u64).map_err(disk("truncate", &path))?;
+            file.seek(SeekFrom::End(0)).map_err(disk("seek in", &path))?;
+            file.sync_all().map_err(disk("sync", &path))?;
+        }
+        let next = events.len() as u64 + 1;
+        Ok((Self { file, path, next, closed: false, _process: process }, events))
+    }
+
+    /// Writes one event and waits until it is on disk.
+    pub fn append(&mut self, stamped: &Stamped) -> Result<(), JournalError> {
+        if self.closed {
+            return Err(JournalError::Closed);
+        }
+        let line = line(self.next, stamped);
+        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+        if let Err(source) = written {
+            self.closed = true;
+            return Err(JournalError::Disk { what: "write", path: self.path.clone(), source });
+        }
+        self.next += 1;
+        Ok(())
+    }
+
+    /// Writes an [`Event::Intent`]; the returned proof is what an authority is granted against.
+    ///
+    /// # Errors
+    /// The disk's; `Closed` for an event that is no intent.
+    pub fn intend(&mut self, stamped: &Stamped) -> Result<DurableIntent, JournalError> {
+        let Event::Intent { step, effect, .. } = &stamped.event else { return Err(JournalError::Closed) };
+        self.append(stamped)?;
+        Ok(DurableIntent { step: step.clone(), effect: effect.clone() })
+    }
+}
+
+/// Reads a journal without locking or changing it, for `status`, `history` and `show`.
+pub fn read(directory: &Path) -> Result<Vec<Stamped>, JournalError> {
+    let path = directory.join(JOURNAL);
+    let bytes = std::fs::read(&path).map_err(disk("read", &path))?;
+    Ok(parse(&path, &bytes)?.0)
+}
+
+/// Whether a living process is at work on the run in `directory`.
+pub fn in_use(directory: &Path) -> bool {
+    let Ok(file) = File::open(directory.join(PROCESS_LOCK)) else { return false };
+    matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
+}
+
+fn lock_process(directory: &Path) -> Result<File, JournalError> {
+    let path = directory.join(PROCESS_LOCK);
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(disk("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(JournalError::Busy { path }),
+        Err(std::fs::TryLockError::Error(source)) => Err(JournalError::Disk { what: "lock", path, source }),
+    }
+}
+
+fn line(number: u64, stamped: &Stamped) -> String {
+    // Plain data with string keys: serialising it cannot fail.
+    let record = serde_json::to_string(stamped).unwrap_or_default();
+    format!("{{\"n\":{number},\"crc\":\"{:08x}\"{RECORD}{record}}}\n", checksum(number, &record))
+}
+
+fn checksum(number: u64, record: &str) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&number.to_le_bytes());
+    hasher.update(record.as_bytes());
+    hasher.finalize()
+}
+
+/// All whole lines, and how many bytes they take.
+fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<Stamped>, usize), JournalError> {
+    let mut events = Vec::new();
+    let mut whole = 0;
+    for (index, raw) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        if raw.last() != Some(&b'\n') {
+            break;
+        }
+        let damaged = |why: String| JournalError::Damaged { path: path.to_owned(), line: index + 1, why };
+        let text = std::str::from_utf8(raw).map_err(|error| damaged(error.to_string()))?;
+        events.push(parse_line(index as u64 + 1, text.trim_end_matches('\n')).map_err(|error| match error {
+            LineError::Damaged(why) => damaged(why),
+            LineError::Newer(found) => JournalError::Newer { path: path.to_owned(), found },
+        })?);
+        whole += raw.len();
+    }
+    Ok((events, whole))
+}
+
+enum LineError {
+    Damaged(String),
+    Newer(u32),
+}
+
+fn parse_line(number: u64, text: &str) -> Result<Stamped, LineError> {
+    let damaged = |why: &str| LineError::Damaged(why.to_owned());
+    let (head, record) = text.split_once(RECORD).ok_or_else(|| damaged("not a journal line"))?;
+    let record = record.strip_suffix('}').ok_or_else(|| damaged("the line is cut"))?;
+    let expected = format!("{{\"n\":{number},\"crc\":\"{:08x}\"", checksum(number, record));
+    if head != expected {
+        return Err(damaged("number or checksum does not fit the line"));
+    }
+    let value: serde_json::Value = serde_json::from_str(record).map_err(|error| damaged(&error.to_string()))?;
+    if let Some(found) = value.get("format").and_then(serde_json::Value::as_u64).filter(|it| *it > u64::from(FORMAT)) {
+        return Err(LineError::Newer(u32::try_from(found).unwrap_or(u32::MAX)));
+    }
+    serde_json::from_value(value).map_err(|error| damaged(&error.to_string()))
+}
+
+fn disk(what: &'static str, path: &Path) -> impl Fn(std::io::Error) -> JournalError {
+    let path = path.to_owned();
+    move |source| JournalError::Disk { what, path: path.clone(), source }
+}
+
+/// A new file's name is durable only when its directory is.
+pub(super) fn sync_directory(directory: &Path) -> Result<(), JournalError> {
+    File::open(directory).and_then(|it| it.sync_all()).map_err(disk("sync", directory))
+}
+
+/// Creates `directory` for this user's eyes only.
+pub(super) fn private_directory(directory: &Path) -> Result<(), JournalError> {
+    std::fs::create_dir_all(directory)
+        .and_then(|()| std::fs::set_permissions(directory, Permissions::from_mode(0o700)))
+        .map_err(disk("create", directory))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> Stamped {
+        Stamped { at: jiff::Timestamp::UNIX_EPOCH, event: Event::Said { text: text.into() } }
+    }
+
+    fn written(count: usize) -> (tempfile::TempDir, Vec<u8>) {
+        let directory = tempfile::tempdir().unwrap();
+        let mut journal = Journal::create(directory.path()).unwrap();
+        for index in 0..count {
+            journal.append(&said(&format!("line {index} – ü"))).unwrap();
+        }
+        let bytes = std::fs::read(directory.path().join(JOURNAL)).unwrap();
+        (directory, bytes)
+    }
+
+    #[test]
+    fn a_journal_cut_at_any_byte_keeps_its_whole_lines() {
+        let (directory, bytes) = written(4);
+        for cut in 0..=bytes.len() {
+            std::fs::write(directory.path().join(JOURNAL), &bytes[..cut]).unwrap();
+            let whole = bytes[..cut].iter().filter(|byte| **byte == b'\n').count();
+            let (mut journal, events) = Journal::open(directory.path()).unwrap();
+            assert_eq!(events.len(), whole, "cut at {cut}");
+            journal.append(&said("after")).unwrap();
+            drop(journal);
+            assert_eq!(read(directory.path()).unwrap().len(), whole + 1, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn one_flipped_byte_in_a_line_is_refused_with_its_place() {
+        let (directory, bytes) = written(3);
+        let second = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+        let end = second + bytes[second..].iter().position(|byte| *byte == b'\n').unwrap();
+        for at in second..end {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x01;
+            if damaged[at] == b'\n' {
+                continue;
+            }
+            std::fs::write(directory.path().join(JOURNAL), &damaged).unwrap();
+            let error = read(directory.path()).unwrap_err();
+            assert!(matches!(error, JournalError::Damaged { line: 2, .. }), "byte {at}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_second_process_is_kept_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let journal = Journal::create(directory.path()).unwrap();
+        assert!(in_use(directory.path()));
+        assert!(matches!(Journal::open(directory.path()), Err(JournalError::Busy { .. })));
+        drop(journal);
+        assert!(!in_use(directory.path()));
+    }
+
+    #[test]
+    fn a_newer_format_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let record = r#"{"at":"1970-01-01T00:00:00Z","event":"from-the-future","format":99}"#;
+        let line = format!("{{\"n\":1,\"crc\":\"{:08x}\"{RECORD}{record}}}\n", checksum(1, record));
+        std::fs::write(directory.path().join(JOURNAL), line).unwrap();
+        assert!(matches!(read(directory.path()), Err(JournalError::Newer { found: 99, .. })));
+    }
+}
