@@ -1,1 +1,19 @@
-//! Runs the steps.
+//! Runs the steps of a plan. Knows no concrete step, no client and no terminal: it looks, asks, acts through
+//! `crate::step` and tells everything as events.
+//!
+//! `run.rs` carries a run out (and goes on with one), `preview.rs` only looks, `unwind.rs` gives back what is held,
+//! `recorder.rs` is the one mouth to journal and watchers, `outcome.rs` turns an end into an exit code.
+
+pub mod gate;
+pub mod lock;
+pub mod outcome;
+pub mod preview;
+pub mod recorder;
+pub mod run;
+pub mod stop;
+pub mod unwind;
+
+pub use outcome::Outcome;
+pub use recorder::Recorder;
+pub use run::Run;
+pub use stop::StopSignal;

@@ -1,1 +1,7 @@
 //! Folds over events.
+
+use crate::event::Stamped;
+
+pub trait Sink: Send {
+    fn event(&mut self, stamped: &Stamped);
+}

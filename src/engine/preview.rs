@@ -1,0 +1,290 @@
+//! A dry run: every step looks, side by side where one does not need what another learns, and nothing is changed.
+//!
+//! A [`Preview`] holds readers. There is no journal, no lock and no authority in it, so no path leads to a writer.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use futures::future::join_all;
+use tokio::sync::OnceCell;
+
+use crate::adapters::checkout::{Attribute, CheckoutRead, Location, Planned, Tree};
+use crate::adapters::process::LineSink;
+use crate::adapters::{Readers, ServiceError};
+use crate::event::{Event, Evidence, Question, Refusal, Stamped, StepResult};
+use crate::facts::{Facts, Parameters};
+use crate::journal::status::LOCK_STEP;
+use crate::plan::{Plan, PlannedStep};
+use crate::report::Sink;
+use crate::runbook::Runbook;
+use crate::step::{Decision, Finding, Look, Trouble};
+
+use super::lock::{age, locked};
+use super::outcome::step_result;
+use super::{Outcome, StopSignal};
+
+/// Everything a dry run has.
+pub struct Preview<'a> {
+    pub readers: &'a Readers,
+    pub runbook: &'a Runbook,
+    pub plan: &'a Plan,
+    pub parameters: &'a Parameters,
+    /// A private directory that is removed afterwards.
+    pub workspace: PathBuf,
+    pub stop: &'a StopSignal,
+    /// What stands in the way before any step looks (an open run).
+    pub refusals: Vec<Refusal>,
+}
+
+/// What the steps of a preview share.
+struct Board {
+    facts: Facts,
+    troubles: Vec<(usize, Trouble)>,
+    would_change: bool,
+    sink: Box<dyn Sink>,
+}
+
+type Shared = Arc<Mutex<Board>>;
+
+fn board(shared: &Shared) -> MutexGuard<'_, Board> {
+    // Plain data: a panic elsewhere leaves nothing half-done in it.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Preview<'_> {
+    /// Looks at everything and tells it to `sink`, which gets the list of steps in `start` first.
+    pub async fn look(&self, start: Event, sink: Box<dyn Sink>) -> Outcome {
+        let shared: Shared =
+            Arc::new(Mutex::new(Board { facts: Facts::default(), troubles: Vec::new(), would_change: false, sink }));
+        self.tell(&shared, start);
+        let outcome = tokio::select! {
+            () = self.all(&shared) => self.judge(&shared),
+            () = self.stop.soon() => {
+                let exit = 128 + u8::try_from(self.stop.signal().unwrap_or(2)).unwrap_or(2);
+                Outcome::new(exit, "interrupted", "stopped; nothing was changed")
+            }
+        };
+        self.tell(
+            &shared,
+            Event::RunFinished {
+                exit: outcome.exit,
+                reason: outcome.reason.to_owned(),
+                message: outcome.message.clone(),
+                next: outcome.next.clone(),
+            },
+        );
+        outcome
+    }
+
+    fn tell(&self, shared: &Shared, event: Event) {
+        let stamped = Stamped { at: self.readers.clock.now(), event };
+        board(shared).sink.event(&stamped);
+    }
+
+    /// Starts every step as soon as the steps that teach what it needs are done.
+    async fn all(&self, shared: &Shared) {
+        let scratch: Arc<dyn Tree> = Arc::new(LateScratch::new(self.readers.checkout.clone()));
+        let lock = async { self.lock(shared).await }.boxed_local().shared();
+        let mut running = Vec::new();
+        for (index, planned) in self.plan.steps.iter().enumerate() {
+            let teaches =
+                |earlier: &PlannedStep| planned.step.needs().iter().any(|need| earlier.step.gives().contains(need));
+            let teachers: Vec<_> = running
+                .iter()
+                .zip(&self.plan.steps)
+                .filter(|(_, earlier)| teaches(earlier))
+                .map(|(future, _): (&futures::future::Shared<_>, _)| future.clone())
+                .collect();
+            let scratch = &scratch;
+            let step = async move {
+                join_all(teachers).await;
+                self.step(index, planned, scratch, shared).await;
+            };
+            running.push(step.boxed_local().shared());
+        }
+        futures::join!(lock, join_all(running));
+    }
+
+    async fn lock(&self, shared: &Shared) {
+        let step = || LOCK_STEP.to_owned();
+        self.tell(shared, Event::StepStarted { step: step() });
+        let result = match self.readers.lock.reference() {
+            None => Ok(StepResult::Skipped { why: "this runbook is used by one person alone".into() }),
+            Some(reference) => match self.readers.lock.holder().await {
+                Err(error) => Err(Trouble::Service(error)),
+                Ok(Some(state)) => {
+                    let since = age(&state, self.readers.clock.now());
+                    Err(locked(&state, &since, &self.runbook.environment))
+                }
+                Ok(None) => {
+                    let evidence = Evidence::verified(format!("{reference} is free"));
+                    self.tell(shared, Event::Saw { step: step(), evidence });
+                    Ok(StepResult::WouldChange)
+                }
+            },
+        };
+        let result = result.and_then(|result| match self.refusals.as_slice() {
+            [] => Ok(result),
+            refusals => Err(Trouble::Refused(refusals.to_vec())),
+        });
+        self.ended(shared, 0, LOCK_STEP, result);
+    }
+
+    async fn step(&self, index: usize, planned: &PlannedStep, scratch: &Arc<dyn Tree>, shared: &Shared) {
+        let id = &planned.head.id;
+        self.tell(shared, Event::StepStarted { step: id.clone() });
+        let result = match &planned.skip {
+            Some(why) => Ok(StepResult::Skipped { why: why.clone() }),
+            None => {
+                self.preview(planned, scratch, shared).await.and_then(|finding| self.told(planned, finding, shared))
+            }
+        };
+        self.ended(shared, index + 1, id, result);
+    }
+
+    fn ended(&self, shared: &Shared, index: usize, step: &str, result: Result<StepResult, Trouble>) {
+        let result = result.unwrap_or_else(|trouble| {
+            let result = step_result(&trouble);
+            board(shared).troubles.push((index, trouble));
+            result
+        });
+        self.tell(shared, Event::StepFinished { step: step.to_owned(), result });
+    }
+
+    async fn preview(
+        &self,
+        planned: &PlannedStep,
+        scratch: &Arc<dyn Tree>,
+        shared: &Shared,
+    ) -> Result<Finding, Trouble> {
+        let facts = board(shared).facts.clone();
+        let emit = {
+            let (shared, clock) = (shared.clone(), self.readers.clock.clone());
+            move |event| board(&shared).sink.event(&Stamped { at: clock.now(), event })
+        };
+        let lines: LineSink = Arc::new(|_: &str| {});
+        let look = Look {
+            step: &planned.head.id,
+            readers: self.readers,
+            runbook: self.runbook,
+            parameters: self.parameters,
+            facts: &facts,
+            held: &[],
+            in_doubt: &[],
+            workspace: &self.workspace,
+            since: self.readers.clock.now(),
+            emit: &emit,
+            lines: &lines,
+        };
+        planned.step.preview(look, scratch).await
+    }
+
+    fn told(&self, planned: &PlannedStep, finding: Finding, shared: &Shared) -> Result<StepResult, Trouble> {
+        let step = || planned.head.id.clone();
+        for evidence in finding.evidence {
+            self.tell(shared, Event::Saw { step: step(), evidence });
+        }
+        for fact in finding.learned {
+            board(shared).facts.learn(fact);
+        }
+        Ok(match finding.decision {
+            Decision::Satisfied => StepResult::Satisfied,
+            Decision::Change(question) => {
+                board(shared).would_change = true;
+                self.tell(shared, Event::GateAsked { question: unbound(question) });
+                StepResult::WouldChange
+            }
+            Decision::Wait(wait) => {
+                let most = humantime::format_duration(wait.at_most);
+                let evidence = Evidence::not_previewable(format!("would wait for {}, at most {most}", wait.on));
+                self.tell(shared, Event::Saw { step: step(), evidence });
+                StepResult::WouldChange
+            }
+            Decision::Blocked(refusals) => return Err(Trouble::Refused(refusals)),
+            Decision::Unknown(refusal) => return Err(Trouble::Refused(vec![refusal])),
+            Decision::Unhealthy(why) => StepResult::Unhealthy { why },
+            Decision::Inconclusive(why) => StepResult::Inconclusive { why },
+        })
+    }
+
+    /// All that stands in the way, in the order of the steps; the gravest kind picks the code.
+    fn judge(&self, shared: &Shared) -> Outcome {
+        let mut board = board(shared);
+        board.troubles.sort_by_key(|(index, _)| *index);
+        let grave = |trouble: &Trouble| match trouble {
+            Trouble::Service(error) if error.credentials() => (3, 4, "credentials"),
+            Trouble::Locked { .. } => (2, 6, "locked"),
+            _ => (1, 3, "refused"),
+        };
+        let Some((_, exit, reason)) = board.troubles.iter().map(|(_, trouble)| grave(trouble)).max() else {
+            let nothing = board.facts.applied.as_ref().is_some_and(|applied| !applied.changed);
+            let message = if nothing && !board.would_change {
+                "nothing would change: no service deployment is needed"
+            } else {
+                "nothing is in the way"
+            };
+            return Outcome::new(0, "done", message);
+        };
+        let count = board.troubles.len();
+        let things = if count == 1 { "thing is" } else { "things are" };
+        let mut outcome = Outcome::new(exit, reason, format!("{count} {things} in the way; nothing was changed"));
+        for (_, trouble) in &board.troubles {
+            outcome = match trouble {
+                Trouble::Refused(refusals) => {
+                    refusals.iter().fold(outcome, |it, refusal| it.next(refusal.next.clone()))
+                }
+                Trouble::Failed { next, .. } | Trouble::Locked { next, .. } => outcome.next(next.clone()),
+                _ => outcome,
+            };
+        }
+        outcome
+    }
+}
+
+/// What a preview shows is never what a run approves, so its digest is not shown.
+fn unbound(question: Question) -> Question {
+    Question { digest: String::new(), ..question }
+}
+
+/// A scratch copy that is made when the first step touches it, while other steps read.
+struct LateScratch {
+    checkout: Arc<dyn CheckoutRead>,
+    made: OnceCell<Arc<dyn Tree>>,
+}
+
+impl LateScratch {
+    fn new(checkout: Arc<dyn CheckoutRead>) -> Self {
+        Self { checkout, made: OnceCell::new() }
+    }
+
+    async fn tree(&self) -> Result<&Arc<dyn Tree>, ServiceError> {
+        self.made.get_or_try_init(|| self.checkout.scratch()).await
+    }
+}
+
+#[async_trait]
+impl Tree for LateScratch {
+    fn root(&self) -> PathBuf {
+        self.made.get().map_or_else(|| self.checkout.root(), |tree| tree.root())
+    }
+    async fn attribute(&self, at: &Location) -> Result<Attribute, ServiceError> {
+        self.tree().await?.attribute(at).await
+    }
+    async fn set_attribute(&self, at: &Location, literal: &str) -> Result<String, ServiceError> {
+        self.tree().await?.set_attribute(at, literal).await
+    }
+    async fn run(&self, argv: &[String], lines: LineSink) -> Result<(Option<i32>, String), ServiceError> {
+        self.tree().await?.run(argv, lines).await
+    }
+    async fn plan(&self, argv: &[String], plan_file: &Path, lines: LineSink) -> Result<Planned, ServiceError> {
+        self.tree().await?.plan(argv, plan_file, lines).await
+    }
+    async fn diff(&self) -> Result<String, ServiceError> {
+        self.tree().await?.diff().await
+    }
+    async fn changed(&self) -> Result<Vec<String>, ServiceError> {
+        self.tree().await?.changed().await
+    }
+}

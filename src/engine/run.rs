@@ -1,0 +1,449 @@
+//! Carries a plan out, step by step: look, decide, ask, act, look again.
+
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::FutureExt;
+use jiff::Timestamp;
+
+use crate::adapters::process::LineSink;
+use crate::adapters::prompt::Prompt;
+use crate::adapters::{Readers, World};
+use crate::event::{Ended, Event, Evidence, Question, StepResult};
+use crate::facts::{Fact, FactKind, Held, Parameters};
+use crate::journal::DurableIntent;
+use crate::journal::status::{LOCK_STEP, RunState, StepState};
+use crate::plan::approval::Consent;
+use crate::plan::{Plan, PlannedStep};
+use crate::runbook::Runbook;
+use crate::step::{Act, Decision, Effect, Finding, Ledger, Look, Returned, Trouble, Undo, Wait};
+
+use super::outcome::{Failure, Outcome, judge, step_result};
+use super::{Recorder, StopSignal};
+
+/// How often one step may act before it is told that acting does not help.
+const MOST_ACTS: usize = 4;
+/// How long a service may be out of reach while the end of an effect is looked up. Runbook time.
+const PATIENCE: Duration = Duration::from_secs(120);
+const PAUSE: Duration = Duration::from_secs(3);
+
+/// One run, fresh or resumed.
+pub struct Run<'a> {
+    pub runbook: &'a Runbook,
+    pub plan: &'a Plan,
+    pub world: &'a World,
+    pub recorder: &'a Arc<Recorder>,
+    pub prompt: &'a dyn Prompt,
+    pub stop: &'a StopSignal,
+    /// The run's private directory.
+    pub workspace: PathBuf,
+    pub who: String,
+    pub host: String,
+    parameters: Parameters,
+    /// Uptime at which the lock was last seen to be ours.
+    lock_seen: Mutex<Duration>,
+}
+
+impl<'a> Run<'a> {
+    #[expect(clippy::too_many_arguments, reason = "one argument per part of a run, named once, at the CLI's edge")]
+    pub fn new(
+        runbook: &'a Runbook,
+        plan: &'a Plan,
+        world: &'a World,
+        recorder: &'a Arc<Recorder>,
+        prompt: &'a dyn Prompt,
+        stop: &'a StopSignal,
+        workspace: PathBuf,
+        (who, host): (String, String),
+    ) -> Self {
+        let parameters = recorder.state().parameters;
+        let lock_seen = Mutex::new(Duration::ZERO);
+        Self { runbook, plan, world, recorder, prompt, stop, workspace, who, host, parameters, lock_seen }
+    }
+
+    pub(super) fn lock_seen(&self) -> Duration {
+        *self.lock_seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn lock_seen_now(&self) {
+        *self.lock_seen.lock().unwrap_or_else(PoisonError::into_inner) = self.readers().clock.uptime();
+    }
+
+    pub(super) fn readers(&self) -> &Readers {
+        self.world.readers()
+    }
+
+    pub(super) fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    pub(super) fn runbook_name(&self) -> String {
+        self.recorder.state().runbook
+    }
+
+    pub(super) fn saw(&self, step: &str, evidence: Evidence) {
+        self.recorder.tell(Event::Saw { step: step.to_owned(), evidence });
+    }
+
+    /// Runs to an end, whatever it is: everything held is given back, the lock last.
+    pub async fn carry_out(&self) -> Outcome {
+        let end = match self.take_lock().await {
+            Ok(()) => self.steps().await,
+            Err(trouble) => {
+                let result = step_result(&trouble);
+                self.recorder.tell(Event::StepFinished { step: LOCK_STEP.into(), result });
+                Err(Failure { step: LOCK_STEP.into(), trouble })
+            }
+        };
+        self.end(end).await
+    }
+
+    /// Gives back what is held and does nothing else.
+    pub async fn give_up(&self) -> Outcome {
+        let kept = self.unwind().await;
+        let state = self.recorder.state();
+        let outcome = judge(&state, Ok(()), &kept, None);
+        let outcome = if kept.is_empty() {
+            Outcome::new(0, "restored", format!("nothing is held any more by run {}; it is closed", state.run))
+        } else {
+            outcome
+        };
+        self.finish(&outcome, kept.is_empty().then(|| "restored".to_owned()));
+        outcome
+    }
+
+    async fn end(&self, end: Result<(), Failure>) -> Outcome {
+        let kept = self.unwind().await;
+        let state = self.recorder.state();
+        let outcome = judge(&state, end, &kept, self.stop.signal());
+        let close = match outcome.exit {
+            0 | 7 => Some("went through to its end".to_owned()),
+            _ => None,
+        };
+        self.finish(&outcome, close);
+        outcome
+    }
+
+    fn finish(&self, outcome: &Outcome, close: Option<String>) {
+        self.recorder.tell(Event::RunFinished {
+            exit: outcome.exit,
+            reason: outcome.reason.to_owned(),
+            message: outcome.message.clone(),
+            next: outcome.next.clone(),
+        });
+        if let Some(why) = close {
+            self.recorder.tell(Event::RunClosed { why });
+        }
+    }
+
+    async fn steps(&self) -> Result<(), Failure> {
+        for (index, planned) in self.plan.steps.iter().enumerate() {
+            let id = &planned.head.id;
+            let fail = |trouble| Failure { step: id.clone(), trouble };
+            if self.past(index, planned) {
+                continue;
+            }
+            if self.stop.wanted() {
+                return Err(fail(Trouble::Stopped));
+            }
+            self.recorder.record(Event::StepStarted { step: id.clone() }).map_err(fail)?;
+            let result = match &planned.skip {
+                Some(why) => Ok(StepResult::Skipped { why: why.clone() }),
+                // A bug in a step must end as a journalled failure with everything given back.
+                None => AssertUnwindSafe(self.step(index, planned)).catch_unwind().await.unwrap_or_else(|panic| {
+                    Err(Trouble::Failed { what: format!("the step broke: {}", said(&*panic)), next: String::new() })
+                }),
+            };
+            match result {
+                Ok(result) => {
+                    let finished = Event::StepFinished { step: id.clone(), result };
+                    self.recorder.record(finished).map_err(fail)?;
+                }
+                Err(trouble) => {
+                    let result = step_result(&trouble);
+                    self.recorder.tell(Event::StepFinished { step: id.clone(), result });
+                    return Err(fail(trouble));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// On resume: this step needs no second look. What was only looked at before the apply is looked at again; once the
+    /// apply landed, everything up to it is over.
+    fn past(&self, index: usize, planned: &PlannedStep) -> bool {
+        let state = self.recorder.state();
+        let ended = matches!(
+            state.steps.get(&planned.head.id),
+            Some(StepState::Ended(StepResult::Satisfied | StepResult::Changed | StepResult::Skipped { .. }))
+        );
+        let applies = |planned: &PlannedStep| planned.step.gives().contains(&FactKind::Applied);
+        let before_apply = self.plan.steps[index..].iter().any(applies);
+        if state.facts.applied.is_some() && before_apply {
+            return true;
+        }
+        let looks_only = planned.step.undo() == Undo::Nothing && !planned.head.gate;
+        ended && !(looks_only && before_apply)
+    }
+
+    async fn step(&self, index: usize, planned: &PlannedStep) -> Result<StepResult, Trouble> {
+        let id = &planned.head.id;
+        let since = self.readers().clock.now();
+        let mut approved: Option<(String, Consent)> = None;
+        for acted in 0..=MOST_ACTS {
+            let finding = self.look(planned, since, acted > 0).await?;
+            match finding.decision {
+                Decision::Satisfied => {
+                    self.settle(id, true)?;
+                    return Ok(if acted > 0 { StepResult::Changed } else { StepResult::Satisfied });
+                }
+                Decision::Unhealthy(why) => return Ok(StepResult::Unhealthy { why }),
+                Decision::Inconclusive(why) => return Ok(StepResult::Inconclusive { why }),
+                Decision::Blocked(refusals) => return Err(Trouble::Refused(refusals)),
+                Decision::Unknown(refusal) => {
+                    return Err(Trouble::InDoubt { what: refusal.what, next: refusal.next });
+                }
+                Decision::Wait(wait) => {
+                    return Err(Trouble::Deadline { what: format!("still waiting for {}", wait.on), next: wait.next });
+                }
+                Decision::Change(question) => {
+                    // Whatever was in doubt has been looked for and is not there.
+                    self.settle(id, false)?;
+                    let consent = match approved.take() {
+                        Some((digest, consent)) if digest == question.digest => consent,
+                        _ => self.consent(index, planned, &question).await?,
+                    };
+                    let made = self.act(planned, since, &question, &consent).await;
+                    approved = Some((question.digest, consent));
+                    match made {
+                        Ok(()) | Err(Trouble::InDoubt { .. }) => {}
+                        Err(trouble) => return Err(trouble),
+                    }
+                }
+            }
+        }
+        Err(Trouble::Failed {
+            what: "it was changed, and still is not as wanted".into(),
+            next: "look at the output above".into(),
+        })
+    }
+
+    /// Observes until there is something else to say than "wait", or the deadline passes (then the wait comes back).
+    async fn look(&self, planned: &PlannedStep, since: Timestamp, acted: bool) -> Result<Finding, Trouble> {
+        let clock = &self.readers().clock;
+        let mut waiting: Option<Wait> = None;
+        let mut unseen: Option<Timestamp> = None;
+        loop {
+            let glance = self.glance(planned, since);
+            let finding = match planned.step.observe(glance.look()).await {
+                Ok(finding) => finding,
+                Err(Trouble::Service(error)) if error.passing() && (acted || waiting.is_some()) => {
+                    let first = *unseen.get_or_insert(clock.now());
+                    let patience = waiting.as_ref().map_or(PATIENCE, |wait| wait.at_most);
+                    if clock.now() >= first + clock.scaled(patience) {
+                        return Err(self.unseen(planned, error));
+                    }
+                    self.recorder.tell(Event::PollFailed { step: planned.head.id.clone(), why: error.to_string() });
+                    self.pause(waiting.as_ref().map_or(PAUSE, |wait| wait.poll)).await?;
+                    continue;
+                }
+                Err(trouble) => return Err(trouble),
+            };
+            unseen = None;
+            let Decision::Wait(wait) = &finding.decision else {
+                self.told(planned, &finding)?;
+                return Ok(finding);
+            };
+            let deadline = since + clock.scaled(wait.at_most);
+            if clock.now() >= deadline {
+                self.told(planned, &finding)?;
+                if wait.refuse_after {
+                    let what = format!("waited {} for {}", humantime::format_duration(wait.at_most), wait.on);
+                    let refusal = crate::event::Refusal { what, next: wait.next.clone() };
+                    return Ok(Finding { decision: Decision::Blocked(vec![refusal]), ..finding });
+                }
+                return Ok(finding);
+            }
+            for fact in &finding.learned {
+                self.learn_new(&planned.head.id, fact)?;
+            }
+            let step = planned.head.id.clone();
+            self.recorder.tell(Event::Waiting { step, on: wait.on.clone(), since, deadline });
+            self.pause(wait.poll).await?;
+            waiting = Some(wait.clone());
+        }
+    }
+
+    fn unseen(&self, planned: &PlannedStep, error: crate::adapters::ServiceError) -> Trouble {
+        if self.recorder.state().in_doubt().contains(&planned.head.id) {
+            return Trouble::InDoubt {
+                what: format!("it may or may not have taken effect, and could not be looked up: {error}"),
+                next: "wait until the service answers".into(),
+            };
+        }
+        error.into()
+    }
+
+    /// Ends at once when a stop is wanted.
+    async fn pause(&self, poll: Duration) -> Result<(), Trouble> {
+        tokio::select! {
+            () = self.readers().clock.sleep(poll) => Ok(()),
+            () = self.stop.soon() => Err(Trouble::Stopped),
+        }
+    }
+
+    fn told(&self, planned: &PlannedStep, finding: &Finding) -> Result<(), Trouble> {
+        for evidence in &finding.evidence {
+            self.saw(&planned.head.id, evidence.clone());
+        }
+        finding.learned.iter().try_for_each(|fact| self.learn_new(&planned.head.id, fact))
+    }
+
+    /// Facts that say nothing new are not written again at every poll.
+    fn learn_new(&self, step: &str, fact: &Fact) -> Result<(), Trouble> {
+        let facts = self.recorder.state().facts;
+        let mut after = facts.clone();
+        after.learn(fact.clone());
+        if after == facts {
+            return Ok(());
+        }
+        self.recorder.record(Event::Learned { step: step.to_owned(), fact: fact.clone() })
+    }
+
+    /// Writes down how the effects of `step` that were in doubt ended, now that the world was looked at.
+    pub(super) fn settle(&self, step: &str, took_effect: bool) -> Result<(), Trouble> {
+        for effect in self.recorder.state().open_effects(step) {
+            let ended = if took_effect {
+                Ended::Done
+            } else {
+                Ended::Refused { why: "looked again: it did not take effect".into() }
+            };
+            self.recorder.ended(&effect, ended)?;
+        }
+        Ok(())
+    }
+
+    async fn act(
+        &self,
+        planned: &PlannedStep,
+        since: Timestamp,
+        question: &Question,
+        consent: &Consent,
+    ) -> Result<(), Trouble> {
+        let ledger = RunLedger { run: self, returns: None, forever: matches!(planned.step.undo(), Undo::Never(_)) };
+        let glance = self.glance(planned, since);
+        let act = Act::new(glance.look(), self.stop.child(), self.world, &ledger, consent);
+        planned.step.act(act, question).await
+    }
+
+    /// Has the owner of `held` give it back, through its own act.
+    pub(super) async fn give_back_one(&self, held: &Held) -> Result<Returned, Trouble> {
+        let Some(planned) = self.plan.step(&held.step) else {
+            return Ok(Returned::NotYet("the runbook no longer has the step that took it".into()));
+        };
+        let ledger = RunLedger { run: self, returns: Some(held.id.clone()), forever: false };
+        let consent = Consent::to_give_back(held);
+        let glance = self.glance(planned, self.readers().clock.now());
+        let act = Act::new(glance.look(), self.stop.child(), self.world, &ledger, &consent);
+        let returned = planned.step.give_back(&act, held).await?;
+        match &returned {
+            Returned::Back(how) | Returned::NotOurs(how) => {
+                for effect in self.returning(held) {
+                    self.recorder.ended(&effect, Ended::Done)?;
+                }
+                self.recorder.record(Event::GivenBack { held: held.id.clone(), how: how.clone() })?;
+            }
+            Returned::NotYet(_) => {}
+        }
+        Ok(returned)
+    }
+
+    /// Open effects that were to give `held` back: the look just now settled them.
+    fn returning(&self, held: &Held) -> Vec<String> {
+        let state = self.recorder.state();
+        let open = |(id, effect): (&String, &crate::journal::status::EffectState)| {
+            (effect.in_doubt() && effect.returns.as_deref() == Some(&held.id)).then(|| id.clone())
+        };
+        state.effects.iter().filter_map(open).collect()
+    }
+
+    /// Everything a step may look with, as of now.
+    pub(super) fn glance<'g>(&'g self, planned: &'g PlannedStep, since: Timestamp) -> Glance<'g> {
+        let state = self.recorder.state();
+        let (recorder, step) = (self.recorder.clone(), planned.head.id.clone());
+        let lines: LineSink = Arc::new(move |line: &str| {
+            recorder.tell(Event::Output { step: step.clone(), line: line.to_owned() });
+        });
+        let recorder = self.recorder.clone();
+        let emit = Box::new(move |event| recorder.tell(event));
+        Glance { run: self, step: &planned.head.id, in_doubt: state.in_doubt(), state, since, emit, lines }
+    }
+}
+
+/// One moment of a run, owned so that a step can borrow from it while the run goes on.
+pub(super) struct Glance<'g> {
+    run: &'g Run<'g>,
+    step: &'g str,
+    state: RunState,
+    in_doubt: Vec<String>,
+    since: Timestamp,
+    emit: Box<dyn Fn(Event) + Send + Sync>,
+    lines: LineSink,
+}
+
+impl Glance<'_> {
+    pub(super) fn look(&self) -> Look<'_> {
+        Look {
+            step: self.step,
+            readers: self.run.readers(),
+            runbook: self.run.runbook,
+            parameters: &self.run.parameters,
+            facts: &self.state.facts,
+            held: &self.state.held,
+            in_doubt: &self.in_doubt,
+            workspace: &self.run.workspace,
+            since: self.since,
+            emit: &*self.emit,
+            lines: &self.lines,
+        }
+    }
+}
+
+/// The run's journal as a step sees it. `returns` marks effects that give something back.
+struct RunLedger<'a, 'b> {
+    run: &'a Run<'b>,
+    returns: Option<String>,
+    forever: bool,
+}
+
+#[async_trait]
+impl Ledger for RunLedger<'_, '_> {
+    async fn intend(&self, step: &str, effect: &Effect) -> Result<DurableIntent, Trouble> {
+        self.run.lock_is_ours().await?;
+        self.run.recorder.intend(step, effect, self.returns.clone(), self.forever)
+    }
+
+    fn ended(&self, intent: DurableIntent, ended: Ended) -> Result<(), Trouble> {
+        self.run.recorder.ended(intent.effect(), ended)
+    }
+
+    fn learn(&self, step: &str, fact: Fact) -> Result<(), Trouble> {
+        self.run.learn_new(step, &fact)
+    }
+
+    async fn give_back(&self, held: &Held) -> Result<Returned, Trouble> {
+        self.run.give_back_one(held).await
+    }
+}
+
+/// What a panic said.
+fn said(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("without a word")
+}

@@ -1,0 +1,55 @@
+//! Gives back what the run holds, newest first, the lock last; on success, failure, Ctrl-C and `restore` alike.
+
+use crate::event::Event;
+use crate::facts::{Held, Thing};
+use crate::step::{Returned, Trouble};
+
+use super::run::Run;
+
+impl Run<'_> {
+    /// Returns what could not be given back, and why. Whatever fails, the rest is still tried; only the lock stays while
+    /// anything else does, so that nobody starts over a half-finished deploy.
+    pub(super) async fn unwind(&self) -> Vec<(Held, String)> {
+        let state = self.recorder.state();
+        let (locks, others): (Vec<Held>, Vec<Held>) =
+            state.held.into_iter().partition(|held| matches!(held.thing, Thing::Lock { .. }));
+        let mut kept = Vec::new();
+        for held in others.into_iter().rev() {
+            if let Err(why) = self.returned(&held).await {
+                self.recorder.tell(Event::NotGivenBack { held: held.id.clone(), why: why.clone() });
+                kept.push((held, why));
+            }
+        }
+        let doubt = self.recorder.state().in_doubt();
+        for held in locks {
+            if !kept.is_empty() || doubt.iter().any(|step| *step != held.step) {
+                let why = "kept until the rest is settled".to_owned();
+                self.recorder.tell(Event::NotGivenBack { held: held.id.clone(), why: why.clone() });
+                kept.push((held, why));
+                continue;
+            }
+            let freed = match self.free_lock(&held).await {
+                Ok(how) => self.recorder.record(Event::GivenBack { held: held.id.clone(), how }),
+                Err(trouble) => Err(trouble),
+            };
+            if let Err(trouble) = freed {
+                self.recorder.tell(Event::NotGivenBack { held: held.id.clone(), why: trouble.to_string() });
+                kept.push((held, trouble.to_string()));
+            }
+        }
+        kept
+    }
+
+    async fn returned(&self, held: &Held) -> Result<(), String> {
+        match self.give_back_one(held).await {
+            Ok(Returned::Back(_)) => Ok(()),
+            Ok(Returned::NotOurs(why)) => {
+                self.recorder.tell(Event::Warned { text: format!("{held}: left alone, {why}") });
+                Ok(())
+            }
+            Ok(Returned::NotYet(why)) => Err(why),
+            Err(Trouble::InDoubt { what, .. }) => Err(what),
+            Err(trouble) => Err(trouble.to_string()),
+        }
+    }
+}
