@@ -4,7 +4,9 @@
 //! [`Readers`]; [`Writers`] come out of [`World::writers`], which wants an [`Authority`]: the proof that the intent is
 //! durable and its gate was answered. Steps see the traits, never a client.
 
+pub mod absent;
 pub mod airflow;
+pub mod awake;
 pub mod checkout;
 pub mod clock;
 pub mod error;
@@ -86,6 +88,15 @@ impl World {
     /// The readers alone; what a preview is built from.
     pub fn into_readers(self) -> Readers {
         self.readers
+    }
+
+    /// Breaks the lock of a dead run: only with that run's exact id, and only the commit that was looked at. `Ok(false)`
+    /// where it changed meanwhile.
+    pub async fn break_lock(&self, seen: &lock::LockState, run: &str) -> Result<bool, ServiceError> {
+        if seen.record.run != run {
+            return Ok(false);
+        }
+        self.lock.free(&seen.commit).await
     }
 
     /// Writers for the one effect that `_authority` was granted for.

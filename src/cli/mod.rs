@@ -1,1 +1,89 @@
-//! The command line.
+//! The command line: one file per command, over `session.rs` (a run seen from outside) and `settings.rs`.
+
+pub mod args;
+mod completions;
+pub mod connect;
+mod deploy;
+mod doctor;
+pub mod error;
+mod history;
+pub mod output;
+mod parameters;
+mod rehearse;
+mod resume;
+mod runbook;
+pub mod session;
+pub mod settings;
+mod signals;
+mod status;
+mod unlock;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use error::CliError;
+use settings::{Environment, Settings};
+
+/// Parses the arguments of this process, does what they say and returns the exit code.
+pub fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    // Children of our own: no runtime, no settings.
+    let cli = match cli.command {
+        Some(Command::RecordChild { args }) => return code(crate::adapters::process::record_child(&args)),
+        Some(Command::StandIn { tool, args }) => return code(crate::rehearsal::stand_in::run(&tool, &args)),
+        _ => cli,
+    };
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return output::failed(&CliError::failed(format!("could not start: {error}")), false),
+    };
+    let json = cli.shared.json;
+    let done = runtime.block_on(dispatch(cli));
+    // A prompt that nobody will answer any more must not hold the process up.
+    runtime.shutdown_background();
+    match done {
+        Ok(code) => code,
+        Err(error) => output::failed(&error, json),
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
+    let Cli { command, runbook, run, shared } = cli;
+    let settings = || Settings::load(Environment::of_process(), &shared);
+    let Some(command) = command else {
+        let runbook = runbook.unwrap_or_default();
+        return deploy::run(settings()?, &runbook, &run).await;
+    };
+    if let Some(runbook) = runbook {
+        return Err(CliError::usage(format!("`{runbook}` stands before a command: give one or the other")));
+    }
+    match command {
+        Command::Rehearse(args) => rehearse::run(Environment::of_process(), &shared, &args).await,
+        Command::Resume(args) => resume::resume(settings()?, args).await,
+        Command::Restore { run } => resume::restore(settings()?, run).await,
+        Command::Status { runbook } => status::run(settings()?, runbook).await,
+        Command::History => history::history(&settings()?),
+        Command::Show { run, format } => history::show(&settings()?, &run, format),
+        Command::Doctor { runbook } => doctor::run(settings()?, runbook).await,
+        Command::Runbook(command) => runbook::run(&shared, command),
+        Command::Unlock { runbook, run } => unlock::run(settings()?, &runbook, &run).await,
+        Command::Completions { shell } => completions::completions(shell),
+        Command::Man => completions::man(),
+        Command::RecordChild { .. } | Command::StandIn { .. } => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn usage(error: &clap::Error) -> ExitCode {
+    // clap knows which stream: help and version are data. A closed pipe is nobody's error.
+    let _closed = error.print();
+    code(error.exit_code())
+}
+
+fn code(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}

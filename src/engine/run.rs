@@ -48,7 +48,6 @@ pub struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    #[expect(clippy::too_many_arguments, reason = "one argument per part of a run, named once, at the CLI's edge")]
     pub fn new(
         runbook: &'a Runbook,
         plan: &'a Plan,

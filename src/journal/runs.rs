@@ -85,7 +85,7 @@ impl Runs {
     pub fn load(&self, run: &str) -> Result<StoredRun, RunsError> {
         let directory = self.directory(run);
         if run.contains('/') || !directory.is_dir() {
-            let near = self.names()?.into_iter().filter(|name| name.contains(run)).next_back();
+            let near = self.names()?.into_iter().rfind(|name| name.contains(run));
             return Err(RunsError::Unknown { name: run.to_owned(), near });
         }
         let events = read(&directory)?;

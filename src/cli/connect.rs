@@ -1,0 +1,176 @@
+//! Settings and a runbook → the real adapters. URLs of the laptop's configuration win over the runbook's.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::adapters::absent::Absent;
+use crate::adapters::airflow::{AirflowAuth, AirflowClient, AirflowWrite};
+use crate::adapters::checkout::{Checkout, CheckoutOptions};
+use crate::adapters::clock::Clock;
+use crate::adapters::github::GithubClient;
+use crate::adapters::lock::{GitRefLock, GitRefLockOptions};
+use crate::adapters::notify::SlackWebhook;
+use crate::adapters::process::Commands;
+use crate::adapters::registry::{RegistryClient, RegistryRead};
+use crate::adapters::sentry::{SentryClient, SentryRead};
+use crate::adapters::{ServiceError, World};
+use crate::runbook::Runbook;
+
+use super::error::CliError;
+use super::settings::Settings;
+
+const GITHUB: &str = "https://api.github.com";
+
+/// What a connection needs beyond settings.
+pub struct Connection<'a> {
+    pub settings: &'a Settings,
+    pub runbook: &'a Runbook,
+    pub clock: Arc<dyn Clock>,
+    /// Extra environment of children (a rehearsal's PATH).
+    pub environment: BTreeMap<String, String>,
+    /// Where scratch copies are made.
+    pub scratch: PathBuf,
+    /// Whoever draws on the terminal, to leave it to an attached child.
+    pub screen: Arc<dyn Screen>,
+}
+
+impl Connection<'_> {
+    /// Opens every adapter; no request is sent yet.
+    pub async fn open(&self) -> Result<World, CliError> {
+        let (github, airflow, registry, sentry) =
+            tokio::try_join!(self.github(), self.airflow(), self.registry(), self.sentry())?;
+        let program = std::env::current_exe().map_err(|error| CliError::failed(format!("could not find itself: {error}")))?;
+        let commands = Arc::new(Commands::new(program, self.environment.clone()));
+        let root = self.checkout()?;
+        let infrastructure = self.runbook.infrastructure.as_ref();
+        let remote = infrastructure.map_or("origin", |it| it.remote.as_str()).to_owned();
+        let checkout = Checkout::new(CheckoutOptions {
+            root: root.clone(),
+            remote: remote.clone(),
+            main: infrastructure.map_or("main", |it| it.main.as_str()).to_owned(),
+            directory: infrastructure.map_or(".", |it| it.directory.as_str()).to_owned(),
+            environment: self.environment.clone(),
+            scratch_parent: self.scratch.clone(),
+            commands: commands.clone(),
+            host: host(),
+        });
+        let name = self.runbook.lock.clone().filter(|_| !self.runbook.alone);
+        let lock = GitRefLock::new(GitRefLockOptions { root, remote, name, scratch_parent: self.scratch.clone() });
+        Ok(World::new(
+            Arc::new(github),
+            registry,
+            airflow,
+            sentry,
+            Arc::new(checkout),
+            Arc::new(lock),
+            commands,
+            self.clock.clone(),
+        ))
+    }
+
+    async fn github(&self) -> Result<GithubClient, CliError> {
+        let config = &self.settings.config.github;
+        let url = config
+            .api_url
+            .as_deref()
+            .or(self.runbook.github.as_ref().map(|service| service.api_url.as_str()))
+            .unwrap_or(GITHUB);
+        let needed = self.runbook.github.is_some() || self.runbook.infrastructure.is_some();
+        let token = if needed { self.settings.github_token().await? } else { None };
+        GithubClient::new(url, token).map_err(url_error)
+    }
+
+    async fn airflow(&self) -> Result<Arc<dyn AirflowWrite>, CliError> {
+        let config = &self.settings.config.airflow;
+        let Some(service) = &self.runbook.airflow else { return Ok(Arc::new(Absent)) };
+        let url = config.url.as_deref().unwrap_or(&service.url);
+        let auth = if let Some(token) = &config.token {
+            AirflowAuth::Token(self.settings.secret("[airflow] token", token).await?)
+        } else if let Some(username) = &config.username {
+            let Some(password) = &config.password else {
+                return Err(CliError::usage("[airflow] has a username but no password")
+                    .next(format!("add password = {{ env = \"AIRFLOW_PASSWORD\" }} to {}", self.settings.config_path.display())));
+            };
+            let password = self.settings.secret("[airflow] password", password).await?;
+            AirflowAuth::Password { username: username.clone(), password }
+        } else {
+            AirflowAuth::Anonymous
+        };
+        let mut headers = Vec::new();
+        for (name, secret) in &config.headers {
+            headers.push((name.clone(), self.settings.secret(&format!("[airflow] headers.{name}"), secret).await?));
+        }
+        Ok(Arc::new(AirflowClient::new(url, auth, headers).map_err(url_error)?))
+    }
+
+    async fn registry(&self) -> Result<Arc<dyn RegistryRead>, CliError> {
+        let config = &self.settings.config.registry;
+        let Some(service) = &self.runbook.registry else { return Ok(Arc::new(Absent)) };
+        let password = self.settings.optional("[registry] password", config.password.as_ref()).await?;
+        let url = config.url.as_deref().unwrap_or(&service.url);
+        let client = RegistryClient::new(url, config.username.clone(), password).map_err(url_error)?;
+        Ok(Arc::new(client))
+    }
+
+    async fn sentry(&self) -> Result<Arc<dyn SentryRead>, CliError> {
+        let config = &self.settings.config.sentry;
+        let (Some(service), Some(token)) = (&self.runbook.sentry, &config.token) else { return Ok(Arc::new(Absent)) };
+        let token = self.settings.secret("[sentry] token", token).await?;
+        let url = config.url.as_deref().unwrap_or(&service.url);
+        let (organization, project) = (&service.organization, &service.project);
+        let client = SentryClient::new(url, organization, project, service.environment.clone(), Some(token));
+        Ok(Arc::new(client.map_err(url_error)?))
+    }
+
+    /// Slack's webhook, where one is configured and the runbook wants it.
+    pub async fn slack(&self) -> Result<Option<SlackWebhook>, CliError> {
+        let config = &self.settings.config.slack;
+        if self.runbook.slack.is_none() {
+            return Ok(None);
+        }
+        let Some(url) = self.settings.optional("[slack] webhook_url", config.webhook_url.as_ref()).await? else {
+            return Ok(None);
+        };
+        Ok(Some(SlackWebhook::new(url)))
+    }
+
+    /// `-C`, then the configuration, then this directory if it looks like the infrastructure repository.
+    fn checkout(&self) -> Result<PathBuf, CliError> {
+        let Some(infrastructure) = &self.runbook.infrastructure else { return Ok(PathBuf::from(".")) };
+        let shared = &self.settings.shared;
+        if let Some(path) = shared.checkout.as_ref().or(self.settings.config.infrastructure.checkout.as_ref()) {
+            return std::path::absolute(path)
+                .map_err(|error| CliError::usage(format!("could not use {} as checkout: {error}", path.display())));
+        }
+        if Path::new(&infrastructure.version.file).is_file() {
+            return std::path::absolute(".").map_err(|error| CliError::usage(format!("could not use this directory: {error}")));
+        }
+        Err(CliError::usage(format!("it is not known where {} is checked out", infrastructure.repository))
+            .next("catalog-deploy RUNBOOK -C DIR")
+            .next(format!(
+                "or, once and for all, in {}: [infrastructure] checkout = \"/path/to/it\"",
+                self.settings.config_path.display()
+            ))
+            .next("or try it without any of this: catalog-deploy rehearse prod"))
+    }
+}
+
+/// A URL that cannot be used is a matter of configuration.
+fn url_error(error: ServiceError) -> CliError {
+    CliError { reason: "configuration", ..CliError::usage(error.to_string()) }
+}
+
+/// The laptop's name, for locks and obligations.
+pub fn host() -> String {
+    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "unknown-host".into())
+}
+
+/// The person's login name.
+pub fn who(settings: &Settings) -> String {
+    settings
+        .environment
+        .get("USER")
+        .or_else(|| nix::unistd::User::from_uid(nix::unistd::getuid()).ok().flatten().map(|user| user.name))
+        .unwrap_or_else(|| "unknown".into())
+}

@@ -1,0 +1,39 @@
+//! `catalog-deploy RUNBOOK`: the run itself, or its preview.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use crate::adapters::clock::SystemClock;
+use crate::journal::runs::Runs;
+
+use super::args::RunArgs;
+use super::error::CliError;
+use super::output;
+use super::parameters::parameters;
+use super::runbook;
+use super::session::{Asking, Session};
+use super::settings::Settings;
+
+pub async fn run(settings: Settings, name: &str, args: &RunArgs) -> Result<ExitCode, CliError> {
+    let loaded = runbook::trusted(&settings, name)?;
+    let parameters = parameters(args)?;
+    let session = session(settings, loaded, args.approve.clone());
+    let outcome = if args.dry_run { session.preview(parameters).await? } else { session.deploy(parameters).await? };
+    Ok(output::code(&outcome))
+}
+
+/// A session of the real world.
+pub fn session(settings: Settings, loaded: crate::runbook::Loaded, approvals: Vec<String>) -> Session {
+    let can_ask = settings.environment.stdin_is_terminal && !settings.shared.no_input;
+    Session {
+        runs: Runs::new(&settings.state_directory),
+        scratch: settings.state_directory.join("scratch"),
+        loaded,
+        clock: Arc::new(SystemClock::real()),
+        environment: std::collections::BTreeMap::new(),
+        asking: if can_ask { Asking::Terminal } else { Asking::Nobody },
+        approvals,
+        rehearsal: false,
+        settings,
+    }
+}

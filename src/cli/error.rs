@@ -1,0 +1,75 @@
+//! The only place that turns an error into words and an exit code.
+
+use std::process::ExitCode;
+
+use crate::adapters::ServiceError;
+use crate::engine::Outcome;
+use crate::journal::runs::RunsError;
+
+/// What ends a command: exit code, stable reason, message, next things to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CliError {
+    pub exit: u8,
+    pub reason: &'static str,
+    pub message: String,
+    pub next: Vec<String>,
+}
+
+impl CliError {
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { exit: 2, reason: "usage", message: message.into(), next: Vec::new() }
+    }
+    pub fn credentials(message: impl Into<String>) -> Self {
+        Self { exit: 4, reason: "credentials", message: message.into(), next: Vec::new() }
+    }
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self { exit: 3, reason: "refused", message: message.into(), next: Vec::new() }
+    }
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self { exit: 1, reason: "failed", message: message.into(), next: Vec::new() }
+    }
+    #[must_use]
+    pub fn next(mut self, next: impl Into<String>) -> Self {
+        self.next.push(next.into());
+        self
+    }
+
+    /// The error as the person reads it.
+    pub fn render(&self) -> String {
+        let mut text = format!("error: {}\n", self.message.trim_end());
+        for next in &self.next {
+            text.push_str(&format!("  next: {next}\n"));
+        }
+        text
+    }
+
+    pub fn code(&self) -> ExitCode {
+        ExitCode::from(self.exit)
+    }
+}
+
+impl From<Outcome> for CliError {
+    fn from(outcome: Outcome) -> Self {
+        Self { exit: outcome.exit, reason: outcome.reason, message: outcome.message, next: outcome.next }
+    }
+}
+
+impl From<RunsError> for CliError {
+    fn from(error: RunsError) -> Self {
+        let unknown = matches!(error, RunsError::Unknown { .. });
+        let failed = if unknown { Self::usage(error.to_string()) } else { Self::failed(error.to_string()) };
+        if unknown { failed.next("catalog-deploy history") } else { failed }
+    }
+}
+
+impl From<ServiceError> for CliError {
+    fn from(error: ServiceError) -> Self {
+        if error.credentials() { Self::credentials(error.to_string()) } else { Self::failed(error.to_string()) }
+    }
+}
+
+impl From<anyhow::Error> for CliError {
+    fn from(error: anyhow::Error) -> Self {
+        Self::failed(format!("{error:#}"))
+    }
+}

@@ -1,0 +1,74 @@
+//! `history` and `show RUN`: what happened, from the journals.
+
+use std::process::ExitCode;
+
+use crate::journal::runs::Runs;
+use crate::journal::status::RunState;
+use crate::report::document;
+
+use super::args::ShowFormat;
+use super::error::CliError;
+use super::output::{data, say};
+use super::settings::Settings;
+
+pub fn history(settings: &Settings) -> Result<ExitCode, CliError> {
+    let (runs, broken) = Runs::new(&settings.state_directory).all()?;
+    if settings.shared.json {
+        let lines: Vec<String> = runs.iter().map(|run| json(&run.state).to_string() + "\n").collect();
+        return data(lines.concat().as_bytes());
+    }
+    for error in broken {
+        say(&format!("warning: {error}"));
+    }
+    if runs.is_empty() {
+        say("no runs yet; try one without any risk: catalog-deploy rehearse prod");
+    }
+    let lines: Vec<String> = runs.iter().rev().map(|run| line(&run.state, run.busy)).collect();
+    data(lines.concat().as_bytes())
+}
+
+fn line(state: &RunState, busy: bool) -> String {
+    let tag = state.facts.target.as_ref().map_or("-", |target| target.tag.as_str());
+    let end = if busy {
+        "at work".to_owned()
+    } else {
+        state.finish.as_ref().map_or_else(|| "died".to_owned(), |finish| format!("{} ({})", finish.reason, finish.exit))
+    };
+    let open = if state.open() { "  still open" } else { "" };
+    let at = state.started_at.strftime("%Y-%m-%d %H:%M UTC");
+    format!("{}  {:<36} {:<24} {:<20} {}{open}\n", at, state.run, tag, end, state.who)
+}
+
+fn json(state: &RunState) -> serde_json::Value {
+    serde_json::json!({
+        "run": state.run,
+        "runbook": state.runbook,
+        "mode": state.mode,
+        "who": state.who,
+        "host": state.host,
+        "started_at": state.started_at,
+        "tag": state.facts.target.as_ref().map(|target| &target.tag),
+        "exit": state.finish.as_ref().map(|finish| finish.exit),
+        "reason": state.finish.as_ref().map(|finish| &finish.reason),
+        "open": state.open(),
+        "held": state.held,
+    })
+}
+
+pub fn show(settings: &Settings, run: &str, format: ShowFormat) -> Result<ExitCode, CliError> {
+    let runs = Runs::new(&settings.state_directory);
+    let stored = runs.load(run)?;
+    let text = runs.runbook(run).ok().and_then(|text| {
+        crate::runbook::load(&stored.state.runbook, crate::runbook::load::Source::Frozen, &text).ok()
+    });
+    let incident = text.and_then(|loaded| loaded.runbook.incident);
+    let text = match format {
+        ShowFormat::Text => document::text(&stored.events, incident.as_deref()),
+        ShowFormat::Markdown => document::markdown(&stored.events, incident.as_deref()),
+        ShowFormat::Json => {
+            let lines = stored.events.iter().filter_map(|stamped| serde_json::to_string(stamped).ok());
+            lines.map(|line| line + "\n").collect()
+        }
+    };
+    data(text.as_bytes())
+}

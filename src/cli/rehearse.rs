@@ -1,0 +1,138 @@
+//! `rehearse`: the real run, with the real adapters, against the embedded world on loopback.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::adapters::clock::SystemClock;
+use crate::journal::runs::Runs;
+use crate::rehearsal::{AirflowEdition, Fault, Options, World};
+
+use super::args::{RehearseArgs, SharedArgs};
+use super::error::CliError;
+use super::output::{code, data, say};
+use super::parameters::parameters;
+use super::runbook;
+use super::session::{Asking, Session};
+use super::settings::{Environment, Settings};
+
+/// Waits are this many times shorter: a deadline of 15 minutes passes in 6 seconds.
+const HURRY: u32 = 150;
+
+pub async fn run(environment: Environment, shared: &SharedArgs, args: &RehearseArgs) -> Result<ExitCode, CliError> {
+    if args.list_faults {
+        let lines: Vec<String> = Fault::ALL.iter().map(|fault| format!("{:<28} {}\n", fault.to_string(), fault.about())).collect();
+        return data(lines.concat().as_bytes());
+    }
+    let faults = args.fault.iter().map(|name| fault(name)).collect::<Result<Vec<_>, _>>()?;
+    let place = Place::of(args)?;
+    let options = Options {
+        directory: place.path().to_owned(),
+        airflow: if args.airflow == 3 { AirflowEdition::V3 } else { AirflowEdition::V2 },
+        faults,
+        seed: 0,
+        answer_delay: Duration::from_millis(args.delay),
+    };
+    let world = World::start(options).await?;
+    let config_path = place.path().join("config.toml");
+    std::fs::write(&config_path, world.config_toml())
+        .map_err(|error| CliError::failed(format!("could not write {}: {error}", config_path.display())))?;
+    let stand_ins = world.stand_ins();
+    if stand_ins.is_empty() {
+        say("rehearsal: an embedded world on loopback; git, just and terraform are the real ones");
+    } else {
+        say(&format!(
+            "rehearsal: an embedded world on loopback; git is the real one, a stand-in plays {} (not installed here)",
+            stand_ins.join(" and ")
+        ));
+    }
+    if args.serve.is_some() {
+        return serve(&config_path, &world).await;
+    }
+    let settings = Settings::rehearsal(environment, shared, place.path(), &config_path, &world.config_toml())?;
+    let loaded = runbook::trusted(&settings, &args.runbook)?;
+    let parameters = parameters(&args.run)?;
+    let session = session(settings, loaded, args, &world, place.path());
+    let outcome =
+        if args.run.dry_run { session.preview(parameters).await? } else { session.deploy(parameters).await? };
+    if let Place::Kept(path) = &place {
+        say(&format!("left behind: {0}/infrastructure, {0}/requests.ndjson, {0}/state", path.display()));
+        say(&format!(
+            "to go on with it: catalog-deploy rehearse --serve {0}, then with --config {0}/config.toml",
+            path.display()
+        ));
+    }
+    Ok(code(&outcome))
+}
+
+fn session(settings: Settings, loaded: crate::runbook::Loaded, args: &RehearseArgs, world: &World, place: &Path) -> Session {
+    let can_ask = settings.environment.stdin_is_terminal && !settings.shared.no_input;
+    let asking = match (args.yes, can_ask) {
+        (true, _) => Asking::RehearsalYes,
+        (false, true) => Asking::Terminal,
+        (false, false) => Asking::Nobody,
+    };
+    let tools = world.path_with_tools().and_then(|path| path.into_string().ok());
+    Session {
+        runs: Runs::new(&settings.state_directory),
+        scratch: place.join("scratch"),
+        loaded,
+        clock: Arc::new(SystemClock::hurried(HURRY)),
+        environment: tools.map(|path| BTreeMap::from([("PATH".to_owned(), path)])).unwrap_or_default(),
+        asking,
+        approvals: args.run.approve.clone(),
+        rehearsal: true,
+        settings,
+    }
+}
+
+fn fault(name: &str) -> Result<Fault, CliError> {
+    name.parse().map_err(|_| {
+        let near = Fault::ALL
+            .iter()
+            .map(ToString::to_string)
+            .max_by_key(|fault| (similar::TextDiff::from_chars(fault.as_str(), name).ratio() * 1000.0) as u32);
+        let meant = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        CliError::usage(format!("no fault is called `{name}`{meant}")).next("catalog-deploy rehearse --list-faults")
+    })
+}
+
+/// Where the world lives.
+enum Place {
+    Temporary(tempfile::TempDir),
+    Kept(PathBuf),
+}
+
+impl Place {
+    fn of(args: &RehearseArgs) -> Result<Self, CliError> {
+        let failed = |error: std::io::Error| CliError::failed(format!("could not make a place for the world: {error}"));
+        let Some(path) = args.keep.as_ref().or(args.serve.as_ref()) else {
+            return tempfile::Builder::new().prefix("catalog-deploy-rehearsal-").tempdir().map(Self::Temporary).map_err(failed);
+        };
+        let path = std::path::absolute(path).map_err(failed)?;
+        std::fs::create_dir_all(&path).map_err(failed)?;
+        if std::fs::read_dir(&path).map_err(failed)?.next().is_some() {
+            return Err(CliError::usage(format!("{} is not empty", path.display())).next("name a new directory"));
+        }
+        Ok(Self::Kept(path))
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Temporary(directory) => directory.path(),
+            Self::Kept(path) => path,
+        }
+    }
+}
+
+async fn serve(config: &Path, world: &World) -> Result<ExitCode, CliError> {
+    say(&format!("the world is up; in another terminal: catalog-deploy prod --config {}", config.display()));
+    if let Some(path) = world.path_with_tools() {
+        say(&format!("there, first: export PATH='{}'", path.to_string_lossy()));
+    }
+    say("Ctrl-C ends it");
+    tokio::signal::ctrl_c().await.map_err(|error| CliError::failed(format!("could not wait for Ctrl-C: {error}")))?;
+    Ok(ExitCode::SUCCESS)
+}

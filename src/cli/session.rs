@@ -1,0 +1,233 @@
+//! One run of a runbook from the command line's side: what it is made of, who watches it, how it ends.
+//!
+//! `prod`, `resume`, `restore` and `rehearse` all come through here; a rehearsal differs only in what it passes in.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::adapters::World;
+use crate::adapters::awake::Awake;
+use crate::adapters::clock::Clock;
+use crate::adapters::prompt::{Answers, FlagAnswers, NoPrompt, Prompt, RehearsalYes, TerminalPrompt};
+use crate::engine::preview::Preview;
+use crate::engine::{Outcome, Recorder, Run, StopSignal};
+use crate::event::{Event, FORMAT, Mode, Refusal};
+use crate::facts::Parameters;
+use crate::journal::Journal;
+use crate::journal::runs::{Runs, StoredRun};
+use crate::plan::Plan;
+use crate::runbook::Loaded;
+use crate::steps;
+
+use super::connect::{Connection, host, who};
+use super::error::CliError;
+use super::output::Output;
+use super::settings::Settings;
+use super::signals;
+
+/// How gates are answered where no `--approve` does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asking {
+    Terminal,
+    Nobody,
+    /// `rehearse --yes`.
+    RehearsalYes,
+}
+
+/// Everything a run needs from the outside.
+pub struct Session {
+    pub settings: Settings,
+    pub loaded: Loaded,
+    pub clock: Arc<dyn Clock>,
+    /// Extra environment of children.
+    pub environment: BTreeMap<String, String>,
+    pub runs: Runs,
+    pub scratch: PathBuf,
+    pub asking: Asking,
+    pub approvals: Vec<String>,
+    /// A rehearsal: commands that are suggested, say so.
+    pub rehearsal: bool,
+}
+
+impl Session {
+    /// Runs the runbook from its first step.
+    pub async fn deploy(&self, parameters: Parameters) -> Result<Outcome, CliError> {
+        self.refuse_open_run()?;
+        let output = Output::of(&self.settings);
+        let world = self.world(&output).await?;
+        let plan = self.plan(&parameters);
+        let run = Runs::new_id(&self.loaded.name, self.clock.now());
+        let (directory, journal) = self.runs.create(&run, &self.loaded.text)?;
+        let mode = if parameters.tag.is_some() { Mode::Rollback } else { Mode::Deploy };
+        let start = self.start(run, mode, parameters, &plan);
+        let watchers = output.watchers(&self.loaded.runbook, self.slack().await?);
+        let recorder = Recorder::begin(journal, start, watchers.sink, self.clock.clone()).map_err(journal_error)?;
+        let outcome = self.carry_out(&world, &plan, &Arc::new(recorder), directory, &output, Go::On).await?;
+        watchers.delivered.wait().await;
+        Ok(outcome)
+    }
+
+    /// Goes on with a stored run, or only gives back what it holds.
+    pub async fn go_on(&self, stored: &StoredRun, go: Go) -> Result<Outcome, CliError> {
+        let output = Output::of(&self.settings);
+        let world = self.world(&output).await?;
+        let plan = self.plan(&stored.state.parameters);
+        let (journal, events) =
+            Journal::open(&stored.directory).map_err(|error| CliError::failed(error.to_string()))?;
+        let watchers = output.watchers(&self.loaded.runbook, self.slack().await?);
+        let state = stored.state.clone();
+        let recorder = Recorder::resume(journal, &events, state, watchers.sink, self.clock.clone());
+        let resumed = Event::RunResumed { who: who(&self.settings), host: host() };
+        recorder.record(resumed).map_err(journal_error)?;
+        let directory = stored.directory.clone();
+        let outcome = self.carry_out(&world, &plan, &Arc::new(recorder), directory, &output, go).await?;
+        watchers.delivered.wait().await;
+        Ok(outcome)
+    }
+
+    /// Looks, and changes nothing: no lock, no journal, no message to anybody.
+    pub async fn preview(&self, parameters: Parameters) -> Result<Outcome, CliError> {
+        let output = Output::of(&self.settings);
+        let readers = self.world(&output).await?.into_readers();
+        let plan = self.plan(&parameters);
+        let workspace = tempfile::Builder::new()
+            .prefix("catalog-deploy-preview-")
+            .tempdir()
+            .map_err(|error| CliError::failed(format!("could not make a temporary directory: {error}")))?;
+        let stop = StopSignal::default();
+        let _signals = signals::watch(&stop, |_| ()).map_err(signal_error)?;
+        let refusals = self.open_run()?.map(|refused| Refusal { what: refused.message, next: refused.next.join("; or ") });
+        let preview = Preview {
+            readers: &readers,
+            runbook: &self.loaded.runbook,
+            plan: &plan,
+            parameters: &parameters,
+            workspace: workspace.path().to_owned(),
+            stop: &stop,
+            refusals: refusals.into_iter().collect(),
+        };
+        let start = self.start("preview".into(), Mode::Preview, parameters.clone(), &plan);
+        Ok(preview.look(start, output.preview_sink()).await)
+    }
+
+    async fn carry_out(
+        &self,
+        world: &World,
+        plan: &Plan,
+        recorder: &Arc<Recorder>,
+        directory: PathBuf,
+        output: &Output,
+        go: Go,
+    ) -> Result<Outcome, CliError> {
+        let stop = StopSignal::default();
+        let said = recorder.clone();
+        // Stands before the lock is taken: from here on a signal is a wish, not an end.
+        let _signals = signals::watch(&stop, move |text| said.tell(Event::Said { text: text.to_owned() }))
+            .map_err(signal_error)?;
+        let _awake = Awake::keep();
+        let prompt = self.prompt(output)?;
+        let people = (who(&self.settings), host());
+        let run = Run::new(&self.loaded.runbook, plan, world, recorder, &prompt, &stop, directory, people);
+        Ok(match go {
+            Go::On => run.carry_out().await,
+            Go::GiveUp => run.give_up().await,
+        })
+    }
+
+    fn prompt(&self, output: &Output) -> Result<Answers, CliError> {
+        let flags = FlagAnswers::parse(&self.approvals).map_err(CliError::usage)?;
+        let person: Box<dyn Prompt> = match self.asking {
+            Asking::Terminal => Box::new(TerminalPrompt::new(output.screen())),
+            Asking::Nobody => Box::new(NoPrompt),
+            Asking::RehearsalYes => Box::new(RehearsalYes),
+        };
+        Ok(Answers::new(flags, person))
+    }
+
+    async fn world(&self, output: &Output) -> Result<World, CliError> {
+        self.connection(output).open().await
+    }
+
+    async fn slack(&self) -> Result<Option<crate::adapters::notify::SlackWebhook>, CliError> {
+        self.connection(&Output::of(&self.settings)).slack().await
+    }
+
+    pub fn connection(&self, output: &Output) -> Connection<'_> {
+        Connection {
+            settings: &self.settings,
+            runbook: &self.loaded.runbook,
+            clock: self.clock.clone(),
+            environment: self.environment.clone(),
+            scratch: self.scratch.clone(),
+            screen: output.screen(),
+        }
+    }
+
+    fn plan(&self, parameters: &Parameters) -> Plan {
+        Plan::new(&self.loaded.runbook, parameters, steps::build)
+    }
+
+    fn start(&self, run: String, mode: Mode, parameters: Parameters, plan: &Plan) -> Event {
+        let mut steps = vec![crate::engine::lock::head()];
+        steps.extend(plan.heads());
+        Event::RunStarted {
+            format: FORMAT,
+            run,
+            runbook: self.loaded.name.clone(),
+            source: self.loaded.source.to_string(),
+            hash: self.loaded.hash.clone(),
+            title: self.loaded.runbook.title.clone(),
+            mode,
+            who: who(&self.settings),
+            host: host(),
+            parameters,
+            steps,
+        }
+    }
+
+    /// The refusal of a new run while an older one is open, if one is.
+    fn open_run(&self) -> Result<Option<CliError>, CliError> {
+        let (runs, broken) = self.runs.all()?;
+        if let Some(error) = broken.into_iter().next() {
+            return Ok(Some(CliError::refused(format!("a run's journal cannot be read: {error}"))
+                .next("look at it; if nothing of that run is open any more, move its directory away")));
+        }
+        let open = runs.into_iter().find(|run| run.state.open() && run.state.runbook == self.loaded.name);
+        Ok(open.map(|run| {
+            let state = &run.state;
+            let holds: Vec<String> = state.held.iter().map(ToString::to_string).collect();
+            let why = if run.busy {
+                "is at work in another process".to_owned()
+            } else if !holds.is_empty() {
+                format!("still holds {}", holds.join("; "))
+            } else if state.half_way() {
+                "published a release and did not deploy it".to_owned()
+            } else {
+                "left something in doubt".to_owned()
+            };
+            CliError::refused(format!("run {} is open: it {why}. Nothing was changed", state.run))
+                .next(format!("go on with it: catalog-deploy resume {}", state.run))
+                .next(format!("or give it up: catalog-deploy restore {}", state.run))
+        }))
+    }
+
+    fn refuse_open_run(&self) -> Result<(), CliError> {
+        self.open_run()?.map_or(Ok(()), Err)
+    }
+}
+
+/// What to do with a stored run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Go {
+    On,
+    GiveUp,
+}
+
+fn journal_error(trouble: crate::step::Trouble) -> CliError {
+    CliError::failed(trouble.to_string()).next("free the disk or mend it; nothing is changed without a journal")
+}
+
+fn signal_error(error: std::io::Error) -> CliError {
+    CliError::failed(format!("could not listen for signals: {error}"))
+}

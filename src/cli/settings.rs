@@ -1,0 +1,280 @@
+//! Where flags, environment and files meet, once. The only reader of the environment.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use etcetera::BaseStrategy;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::args::{ColorWhen, SharedArgs};
+use super::error::CliError;
+
+/// How long a command that prints a secret may take.
+const SECRET_COMMAND: Duration = Duration::from_secs(30);
+
+/// What the process was started with, read once.
+#[derive(Debug, Clone)]
+pub struct Environment {
+    variables: BTreeMap<String, OsString>,
+    pub stdin_is_terminal: bool,
+    pub stderr_is_terminal: bool,
+    pub stdout_is_terminal: bool,
+}
+
+impl Environment {
+    pub fn of_process() -> Self {
+        Self {
+            variables: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect(),
+            stdin_is_terminal: std::io::stdin().is_terminal(),
+            stderr_is_terminal: std::io::stderr().is_terminal(),
+            stdout_is_terminal: std::io::stdout().is_terminal(),
+        }
+    }
+
+    /// A variable that is set and not empty.
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.variables.get(name).and_then(|value| value.to_str()).filter(|value| !value.is_empty()).map(str::to_owned)
+    }
+
+    /// Colour on stderr: `--color`, then `NO_COLOR`, `CLICOLOR_FORCE`, `TERM=dumb`, then the terminal.
+    pub fn colour(&self, when: ColorWhen) -> bool {
+        match when {
+            ColorWhen::Always => true,
+            ColorWhen::Never => false,
+            ColorWhen::Auto if self.get("NO_COLOR").is_some() => false,
+            ColorWhen::Auto if self.get("CLICOLOR_FORCE").is_some_and(|value| value != "0") => true,
+            ColorWhen::Auto => self.stderr_is_terminal && !self.dumb(),
+        }
+    }
+
+    /// Moving pictures: only on a terminal that can, and not where a machine watches.
+    pub fn animated(&self) -> bool {
+        self.stderr_is_terminal && !self.dumb() && self.get("CI").is_none()
+    }
+
+    fn dumb(&self) -> bool {
+        self.get("TERM").is_some_and(|term| term == "dumb")
+    }
+}
+
+/// The laptop's configuration file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    pub infrastructure: InfrastructureConfig,
+    pub github: GithubConfig,
+    pub airflow: AirflowConfig,
+    pub registry: RegistryConfig,
+    pub sentry: SentryConfig,
+    pub slack: SlackConfig,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct InfrastructureConfig {
+    pub checkout: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GithubConfig {
+    pub api_url: Option<String>,
+    pub token: Option<Secret>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AirflowConfig {
+    pub url: Option<String>,
+    pub username: Option<String>,
+    pub password: Option<Secret>,
+    pub token: Option<Secret>,
+    /// Sent with every request, e.g. Cloudflare Access.
+    pub headers: BTreeMap<String, Secret>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RegistryConfig {
+    pub url: Option<String>,
+    pub username: Option<String>,
+    pub password: Option<Secret>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SentryConfig {
+    pub url: Option<String>,
+    pub token: Option<Secret>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SlackConfig {
+    pub webhook_url: Option<Secret>,
+}
+
+/// Where a secret comes from; never the secret itself.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "a secret is { env = \"NAME\" }, { command = [\"program\", \"argument\"] } or { file = \"path\" }, never the value itself"
+)]
+pub enum Secret {
+    Env(SecretEnv),
+    Command(SecretCommand),
+    File(SecretFile),
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretEnv {
+    env: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretCommand {
+    command: Vec<String>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretFile {
+    file: PathBuf,
+}
+
+/// Everything below the command line works with.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub environment: Environment,
+    pub config: Config,
+    /// The file the configuration came from, or would come from.
+    pub config_path: PathBuf,
+    pub config_directory: PathBuf,
+    pub state_directory: PathBuf,
+    pub shared: SharedArgs,
+}
+
+impl Settings {
+    /// Reads the configuration; absent is fine unless `--config` named it.
+    pub fn load(environment: Environment, shared: &SharedArgs) -> Result<Self, CliError> {
+        let base = etcetera::choose_base_strategy()
+            .map_err(|error| CliError::usage(format!("could not find the home directory: {error}")))?;
+        let directory = |variable: &str, default: PathBuf| {
+            environment.get(variable).map(PathBuf::from).filter(|path| path.is_absolute()).unwrap_or(default)
+        };
+        let config_directory = directory("XDG_CONFIG_HOME", base.config_dir()).join("catalog-deploy");
+        let state = base.state_dir().unwrap_or_else(|| base.data_dir());
+        let state_directory = directory("XDG_STATE_HOME", state).join("catalog-deploy");
+        let config_path = shared.config.clone().unwrap_or_else(|| config_directory.join("config.toml"));
+        let config = match std::fs::read_to_string(&config_path) {
+            Ok(text) => Self::parse(&config_path, &text)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && shared.config.is_none() => Config::default(),
+            Err(error) => {
+                return Err(CliError::usage(format!("could not read {}: {error}", config_path.display())));
+            }
+        };
+        Ok(Self { environment, config, config_path, config_directory, state_directory, shared: shared.clone() })
+    }
+
+    /// Settings of a rehearsal: the world's own configuration, and everything else inside its directory, so that neither
+    /// the person's configuration nor their history is touched.
+    pub fn rehearsal(
+        environment: Environment,
+        shared: &SharedArgs,
+        place: &Path,
+        config_path: &Path,
+        config: &str,
+    ) -> Result<Self, CliError> {
+        Ok(Self {
+            environment,
+            config: Self::parse(config_path, config)?,
+            config_path: config_path.to_owned(),
+            config_directory: place.join("config"),
+            state_directory: place.join("state"),
+            shared: shared.clone(),
+        })
+    }
+
+    /// Parses a configuration's text; relative paths are taken from the file's own directory.
+    pub fn parse(path: &Path, text: &str) -> Result<Config, CliError> {
+        let mut config: Config = toml::from_str(text).map_err(|error| {
+            CliError { reason: "configuration", ..CliError::usage(format!("{}:\n{error}", path.display())) }
+        })?;
+        if let Some(checkout) = &mut config.infrastructure.checkout {
+            let from = path.parent().unwrap_or(Path::new("."));
+            *checkout = from.join(&checkout);
+        }
+        Ok(config)
+    }
+
+    /// GitHub's token: configured, else `GH_TOKEN`, `GITHUB_TOKEN`, then `gh auth token`.
+    pub async fn github_token(&self) -> Result<Option<SecretString>, CliError> {
+        if let Some(secret) = &self.config.github.token {
+            return self.secret("[github] token", secret).await.map(Some);
+        }
+        let found = ["GH_TOKEN", "GITHUB_TOKEN"].iter().find_map(|name| self.environment.get(name));
+        if let Some(token) = found {
+            return Ok(Some(token.into()));
+        }
+        let command = ["gh".to_owned(), "auth".to_owned(), "token".to_owned()];
+        // Without `gh`, or not logged in: then there is no token, and the first request says what is missing.
+        Ok(print_secret(&command).await.ok())
+    }
+
+    /// Reads an optional secret.
+    pub async fn optional(&self, key: &str, secret: Option<&Secret>) -> Result<Option<SecretString>, CliError> {
+        match secret {
+            Some(secret) => self.secret(key, secret).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Reads a secret from where the configuration says; `key` names it in errors.
+    pub async fn secret(&self, key: &str, secret: &Secret) -> Result<SecretString, CliError> {
+        let failed = |why: String| {
+            CliError::credentials(format!("could not read the secret {key}: {why}"))
+                .next(format!("look at {key} in {}", self.config_path.display()))
+        };
+        let value: SecretString = match secret {
+            Secret::Env(SecretEnv { env }) => {
+                self.environment.get(env).ok_or_else(|| failed(format!("the variable {env} is not set")))?.into()
+            }
+            Secret::File(SecretFile { file }) => {
+                let path = self.config_path.parent().unwrap_or(Path::new(".")).join(file);
+                let text = std::fs::read_to_string(&path).map_err(|error| failed(format!("{}: {error}", path.display())))?;
+                text.trim_end_matches(['\r', '\n']).into()
+            }
+            Secret::Command(SecretCommand { command }) => print_secret(command).await.map_err(failed)?,
+        };
+        if secrecy::ExposeSecret::expose_secret(&value).is_empty() {
+            return Err(failed("it is empty".into()));
+        }
+        Ok(value)
+    }
+}
+
+/// Runs a command whose first line of output is a secret.
+async fn print_secret(command: &[String]) -> Result<SecretString, String> {
+    let [program, arguments @ ..] = command else { return Err("the command is empty".into()) };
+    let child = tokio::process::Command::new(program)
+        .args(arguments)
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(SECRET_COMMAND, child)
+        .await
+        .map_err(|_| format!("`{program}` did not end within {} s", SECRET_COMMAND.as_secs()))?
+        .map_err(|error| format!("could not run `{program}`: {error}"))?;
+    if !output.status.success() {
+        let words = String::from_utf8_lossy(&output.stderr).lines().next_back().unwrap_or_default().to_owned();
+        return Err(format!("`{program}` failed ({}): {words}", output.status));
+    }
+    let text = String::from_utf8(output.stdout).map_err(|_| format!("`{program}` printed something that is no text"))?;
+    Ok(text.lines().next().unwrap_or_default().into())
+}

@@ -1,0 +1,107 @@
+//! `status [RUNBOOK]`: what is deployed, who holds the lock, what is still open.
+
+use std::process::ExitCode;
+
+use crate::engine::lock::age;
+use crate::journal::runs::{Runs, StoredRun};
+use crate::runbook::Loaded;
+
+use super::deploy::session;
+use super::error::CliError;
+use super::output::{Output, data};
+use super::runbook;
+use super::settings::Settings;
+
+const DEFAULT: &str = "prod";
+
+pub async fn run(settings: Settings, name: Option<String>) -> Result<ExitCode, CliError> {
+    let json = settings.shared.json;
+    let runs = Runs::new(&settings.state_directory);
+    let loaded = runbook::trusted(&settings, name.as_deref().unwrap_or(DEFAULT))?;
+    let (all, broken) = runs.all()?;
+    let open: Vec<&StoredRun> = all.iter().filter(|run| run.state.open() || run.busy).collect();
+    let world = world(settings, loaded).await;
+    if json {
+        return data((status_json(&world, &open).to_string() + "\n").as_bytes());
+    }
+    let mut text = String::new();
+    text.push_str(&format!("deployed   {}\n", world.deployed));
+    text.push_str(&format!("lock       {}\n", world.lock));
+    if open.is_empty() {
+        text.push_str("open       nothing\n");
+    }
+    for run in open {
+        let state = &run.state;
+        let doing = if run.busy { "at work" } else { "not at work" };
+        text.push_str(&format!("open       run {} ({} on {}, {doing})\n", state.run, state.who, state.host));
+        for held in &state.held {
+            text.push_str(&format!("             holds {held}\n"));
+        }
+        for step in state.in_doubt() {
+            text.push_str(&format!("             in doubt: {step}\n"));
+        }
+        if state.half_way() {
+            text.push_str("             published, and not deployed\n");
+        }
+        if !run.busy {
+            text.push_str(&format!("             go on: catalog-deploy resume {0}\n             give back: catalog-deploy restore {0}\n", state.run));
+        }
+    }
+    for error in broken {
+        text.push_str(&format!("warning    {error}\n"));
+    }
+    data(text.as_bytes())
+}
+
+/// What the outside says, or why it could not be asked.
+struct Outside {
+    deployed: String,
+    lock: String,
+}
+
+async fn world(settings: Settings, loaded: Loaded) -> Outside {
+    let output = Output::of(&settings);
+    let session = session(settings, loaded, Vec::new());
+    let world = match session.connection(&output).open().await {
+        Ok(world) => world,
+        Err(error) => {
+            let unknown = format!("not known: {}", error.message);
+            return Outside { deployed: unknown.clone(), lock: unknown };
+        }
+    };
+    let readers = world.readers();
+    let (running, holder) =
+        futures::join!(crate::steps::running::running_tag(readers, &session.loaded.runbook), readers.lock.holder());
+    let deployed = match running {
+        Ok(Some(running)) if running.certain => format!("{} ({})", running.tag, running.source),
+        Ok(Some(running)) => format!("probably {} ({})", running.tag, running.source),
+        Ok(None) => "not known".into(),
+        Err(error) => format!("not known: {error}"),
+    };
+    let lock = match (readers.lock.reference(), holder) {
+        (None, _) => "none: this runbook is used by one person alone".into(),
+        (_, Ok(None)) => "free".into(),
+        (_, Ok(Some(state))) => {
+            let record = &state.record;
+            format!("{} on {}, run {}, since {}", record.who, record.host, record.run, age(&state, session.clock.now()))
+        }
+        (_, Err(error)) => format!("not known: {error}"),
+    };
+    Outside { deployed, lock }
+}
+
+fn status_json(world: &Outside, open: &[&StoredRun]) -> serde_json::Value {
+    let runs: Vec<serde_json::Value> = open
+        .iter()
+        .map(|run| {
+            serde_json::json!({
+                "run": run.state.run,
+                "busy": run.busy,
+                "held": run.state.held,
+                "in_doubt": run.state.in_doubt(),
+                "half_way": run.state.half_way(),
+            })
+        })
+        .collect();
+    serde_json::json!({ "format": crate::event::FORMAT, "deployed": world.deployed, "lock": world.lock, "open": runs })
+}
