@@ -1,0 +1,280 @@
+//! `doctor [RUNBOOK]`: everything a deploy will need, asked side by side before anybody starts one.
+
+use std::process::ExitCode;
+
+use futures::future::{BoxFuture, join_all};
+use futures::FutureExt;
+
+use crate::adapters::process::Command;
+use crate::adapters::{Cause, Readers, ServiceError};
+use crate::runbook::{Kind, Runbook};
+
+use super::deploy::session;
+use super::error::CliError;
+use super::output::{Output, data};
+use super::runbook;
+use super::settings::Settings;
+
+const DEFAULT: &str = "prod";
+
+/// One answer.
+struct Check {
+    name: String,
+    verdict: Verdict,
+    text: String,
+    credentials: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Pass,
+    Warn,
+    Fail,
+    Unknown,
+}
+
+impl Verdict {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Fail => "FAIL",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl Check {
+    fn new(name: impl Into<String>, verdict: Verdict, text: impl Into<String>) -> Self {
+        Self { name: name.into(), verdict, text: text.into(), credentials: false }
+    }
+    fn failed(name: impl Into<String>, error: &ServiceError) -> Self {
+        Self { credentials: error.credentials(), ..Self::new(name, Verdict::Fail, error.to_string()) }
+    }
+}
+
+pub async fn run(settings: Settings, name: Option<String>) -> Result<ExitCode, CliError> {
+    let loaded = runbook::trusted(&settings, name.as_deref().unwrap_or(DEFAULT))?;
+    let json = settings.shared.json;
+    let expiry = settings.environment.get("AWS_CREDENTIAL_EXPIRATION");
+    let slack = settings.config.slack.webhook_url.is_some();
+    let sentry = settings.config.sentry.token.is_some();
+    let output = Output::of(&settings);
+    let session = session(settings, loaded, Vec::new());
+    let world = session.connection(&output).open().await?;
+    let (readers, runbook) = (world.readers(), &session.loaded.runbook);
+    let mut asked: Vec<BoxFuture<'_, Check>> = tools(runbook)
+        .into_iter()
+        .map(|(program, arguments)| tool(readers, program, arguments).boxed())
+        .collect();
+    asked.push(checkout(readers).boxed());
+    asked.push(lock(readers).boxed());
+    asked.extend(github(readers, runbook));
+    if let Some(service) = &runbook.registry {
+        asked.push(registry(readers, &service.image).boxed());
+    }
+    if let Some(service) = &runbook.airflow {
+        asked.push(airflow(readers).boxed());
+        asked.push(airflow_account(readers, &service.known_dag).boxed());
+    }
+    if runbook.sentry.is_some() && sentry {
+        asked.push(async { verdict("Sentry", readers.sentry.unresolved().await, |found| format!("{} unresolved issues", found.len())) }.boxed());
+    }
+    for step in &runbook.steps {
+        if let Kind::Identity { command, expect } = &step.kind {
+            asked.push(identity(readers, command, expect).boxed());
+        }
+    }
+    let mut checks = join_all(asked).await;
+    checks.push(cloud_session(expiry.as_deref()));
+    if runbook.sentry.is_some() && !sentry {
+        let text = "no [sentry] token: new issues after a deploy will be inconclusive";
+        checks.push(Check::new("Sentry", Verdict::Warn, text));
+    }
+    if runbook.slack.is_some() && !slack {
+        checks.push(Check::new("Slack", Verdict::Warn, "no [slack] webhook_url: nobody is told"));
+    }
+    report(&checks, json)?;
+    let failed: Vec<&Check> = checks.iter().filter(|check| check.verdict == Verdict::Fail).collect();
+    Ok(match (failed.is_empty(), failed.iter().any(|check| check.credentials)) {
+        (true, _) => ExitCode::SUCCESS,
+        (false, true) => ExitCode::from(4),
+        (false, false) => ExitCode::from(3),
+    })
+}
+
+fn report(checks: &[Check], json: bool) -> Result<ExitCode, CliError> {
+    let line = |check: &Check| {
+        if json {
+            let value = serde_json::json!({ "check": check.name, "verdict": check.verdict.word().to_lowercase(), "text": check.text });
+            value.to_string() + "\n"
+        } else {
+            format!("{:<8} {:<22} {}\n", check.verdict.word(), check.name, check.text)
+        }
+    };
+    data(checks.iter().map(line).collect::<String>().as_bytes())
+}
+
+/// Programs the runbook's commands start, each with what prints its version.
+fn tools(runbook: &Runbook) -> Vec<(String, Vec<String>)> {
+    let mut programs = vec!["git".to_owned()];
+    if let Some(infrastructure) = &runbook.infrastructure {
+        let commands = [Some(&infrastructure.plan), Some(&infrastructure.apply), infrastructure.bump.as_ref(), infrastructure.state.as_ref()];
+        programs.extend(commands.into_iter().flatten().filter_map(|argv| argv.first().cloned()));
+        programs.push("terraform".into());
+    }
+    programs.sort();
+    programs.dedup();
+    programs.into_iter().map(|program| (program, vec!["--version".to_owned()])).collect()
+}
+
+async fn tool(readers: &Readers, program: String, arguments: Vec<String>) -> Check {
+    let mut argv = vec![program.clone()];
+    argv.extend(arguments);
+    match readers.commands.read(&Command { argv, ..Command::default() }).await {
+        Ok(done) if done.success() => {
+            let text = String::from_utf8_lossy(&done.stdout).lines().next().unwrap_or_default().to_owned();
+            Check::new(program, Verdict::Pass, text)
+        }
+        Ok(done) => Check::new(program, Verdict::Warn, format!("does not tell its version (exit code {:?})", done.code)),
+        Err(error) => Check::failed(program, &error),
+    }
+}
+
+async fn checkout(readers: &Readers) -> Check {
+    let root = readers.checkout.root();
+    verdict("checkout", readers.checkout.standing().await, |standing| {
+        let branch = standing.branch.as_deref().unwrap_or("no branch");
+        let state = match (standing.dirty.len(), standing.contains_remote) {
+            (0, Some(true)) => "clean and up to date",
+            (0, _) => "behind its remote",
+            _ => "has uncommitted changes",
+        };
+        format!("{} on {branch}: {state}", root.display())
+    })
+}
+
+async fn lock(readers: &Readers) -> Check {
+    if readers.lock.reference().is_none() {
+        return Check::new("run lock", Verdict::Pass, "none: one person alone");
+    }
+    verdict("run lock", readers.lock.holder().await, |holder| match holder {
+        None => "free".to_owned(),
+        Some(state) => format!("held by {} on {} (run {})", state.record.who, state.record.host, state.record.run),
+    })
+}
+
+fn github<'a>(readers: &'a Readers, runbook: &'a Runbook) -> Vec<BoxFuture<'a, Check>> {
+    let mut asked = vec![async { verdict("GitHub account", readers.github.viewer().await, |login| login) }.boxed()];
+    let own = runbook.github.as_ref().map(|service| service.repository.as_str());
+    let infrastructure = runbook.infrastructure.as_ref().map(|it| it.repository.as_str());
+    for repository in [own, infrastructure].into_iter().flatten() {
+        asked.push(permissions(readers, repository).boxed());
+    }
+    asked
+}
+
+async fn permissions(readers: &Readers, repository: &str) -> Check {
+    match readers.github.permissions(repository).await {
+        Ok(found) if found.push => Check::new(repository, Verdict::Pass, "may write"),
+        Ok(_) => Check {
+            credentials: true,
+            ..Check::new(repository, Verdict::Fail, "may read only: drafts are not seen and nothing can be published")
+        },
+        Err(error) => Check::failed(repository, &error),
+    }
+}
+
+async fn registry(readers: &Readers, image: &str) -> Check {
+    match readers.registry.digest(image, "latest").await {
+        Ok(Some(digest)) => Check::new(image, Verdict::Pass, format!("latest is {}", digest.get(..19).unwrap_or(&digest))),
+        Ok(None) => Check::new(image, Verdict::Warn, "has no tag `latest`"),
+        Err(error) => Check::failed(image, &error),
+    }
+}
+
+async fn airflow(readers: &Readers) -> Check {
+    let (version, health) = futures::join!(readers.airflow.version(), readers.airflow.health());
+    match (version, health) {
+        (Ok(version), Ok(health)) => {
+            let ill: Vec<&str> = health
+                .components
+                .iter()
+                .filter(|(_, component)| component.status.as_deref().is_some_and(|status| status != "healthy"))
+                .map(|(name, _)| name.as_str())
+                .collect();
+            if ill.is_empty() {
+                Check::new("Airflow", Verdict::Pass, format!("{version}, healthy"))
+            } else {
+                Check::new("Airflow", Verdict::Warn, format!("{version}, unhealthy: {}", ill.join(", ")))
+            }
+        }
+        (Err(error), _) | (_, Err(error)) => Check::failed("Airflow", &error),
+    }
+}
+
+async fn airflow_account(readers: &Readers, known_dag: &str) -> Check {
+    match readers.airflow.dag(known_dag).await {
+        Ok(_) => Check::new("Airflow account", Verdict::Pass, format!("sees {known_dag}")),
+        Err(error) if error.not_found() => Check {
+            credentials: true,
+            ..Check::new("Airflow account", Verdict::Fail, format!("does not see {known_dag}, so its \"nothing runs\" means nothing"))
+        },
+        Err(error) => Check::failed("Airflow account", &error),
+    }
+}
+
+async fn identity(readers: &Readers, command: &[String], expect: &str) -> Check {
+    let command = Command { argv: command.to_vec(), ..Command::default() };
+    match readers.commands.read(&command).await {
+        Ok(done) if done.success() && String::from_utf8_lossy(&done.stdout).contains(expect) => {
+            Check::new("cloud identity", Verdict::Pass, expect)
+        }
+        Ok(done) if done.success() => {
+            Check::new("cloud identity", Verdict::Fail, format!("another account: the answer does not hold {expect:?}"))
+        }
+        Ok(_) => Check { credentials: true, ..Check::new("cloud identity", Verdict::Fail, "not logged in, or the session ran out") },
+        Err(error) => Check::failed("cloud identity", &error),
+    }
+}
+
+/// How long the cloud session lasts, where the environment says it.
+fn cloud_session(expiry: Option<&str>) -> Check {
+    const NAME: &str = "cloud session";
+    let Some(text) = expiry else {
+        return Check::new(NAME, Verdict::Unknown, "AWS_CREDENTIAL_EXPIRATION is not set, so its end is not known");
+    };
+    let Ok(end) = text.parse::<jiff::Timestamp>() else {
+        return Check::new(NAME, Verdict::Unknown, format!("AWS_CREDENTIAL_EXPIRATION is no time: {text}"));
+    };
+    let left = end.duration_since(jiff::Timestamp::now()).as_secs();
+    match left {
+        ..=0 => Check { credentials: true, ..Check::new(NAME, Verdict::Fail, format!("ran out at {end}")) },
+        1..3600 => Check::new(NAME, Verdict::Warn, format!("{} minutes left: renew it before an apply", left / 60)),
+        _ => Check::new(NAME, Verdict::Pass, format!("{} minutes left", left / 60)),
+    }
+}
+
+fn verdict<T>(name: &str, answer: Result<T, ServiceError>, text: impl FnOnce(T) -> String) -> Check {
+    match answer {
+        Ok(value) => Check::new(name, Verdict::Pass, text(value)),
+        Err(error) if matches!(error.cause, Cause::NoAnswer(_)) => Check::new(name, Verdict::Unknown, error.to_string()),
+        Err(error) => Check::failed(name, &error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cloud_session_is_judged_by_the_time_left() {
+        let inside = |seconds: i64| (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds)).to_string();
+        let word = |expiry: Option<&str>| cloud_session(expiry).verdict.word();
+        assert_eq!(word(None), "unknown");
+        assert_eq!(word(Some("soon")), "unknown");
+        assert_eq!(word(Some(&inside(-5))), "FAIL");
+        assert_eq!(word(Some(&inside(600))), "warn");
+        assert_eq!(word(Some(&inside(7200))), "pass");
+    }
+}
