@@ -21,7 +21,7 @@ use crate::adapters::github::{Release, RunFilter, WorkflowRun};
 use crate::adapters::registry::{Manifest, airflow_version};
 use crate::adapters::{Cause, ServiceError};
 use crate::event::{Evidence, Question, Refusal, Strength};
-use crate::facts::{Fact, FactKind, ReleaseFact, TargetFact};
+use crate::facts::{Fact, FactKind, ImageFact, ReleaseFact, TargetFact};
 use crate::runbook::schema::Span;
 use crate::step::{Act, Decision, Effect, Finding, Look, Step, Trouble, Undo, Wait};
 use crate::steps::declared::{self, excerpt, from_now, seal, short_commit, short_digest};
@@ -320,6 +320,10 @@ impl Step for PublishRelease {
             git_tag: draft.tag_name.clone(),
             url: draft.html_url.clone(),
         }))?;
+        // What the tag has to point to, however the workflow gets there.
+        if let Some(digest) = latest {
+            act.learn(Fact::Image(ImageFact { tag: tag.clone(), digest, airflow_version: None }))?;
+        }
         let (id, git_tag) = (draft.id, draft.tag_name.clone());
         let effect = Effect::new(format!("publish {git_tag}"));
         act.change(effect, |writers| async move { writers.github.publish_release(repository, id, &git_tag).await })
