@@ -60,7 +60,7 @@ pub fn load(name: &str, source: Source, text: &str) -> Result<Loaded, Problems> 
         Source::BuiltIn => format!("{name} (built in)"),
     };
     if text.len() > LARGEST {
-        let size = text.len() / 1024;
+        let size = text.len().div_ceil(1024);
         let flaw = Flaw::whole(format!("the file has {size} KiB; a runbook has at most {} KiB", LARGEST / 1024))
             .help("is this the right file?");
         return Err(Problems::new(origin, "", vec![flaw]));
@@ -98,10 +98,17 @@ fn syntax(error: &toml::de::Error) -> Flaw {
         None => Flaw::whole(message),
     };
     let help = match error.message() {
-        "duplicate key" => Some("a key may be written once in a table: remove one of the two".to_owned()),
+        "duplicate key" => Some("a key may be written once in a table: remove one of the two"),
+        it if it.starts_with("string values must be quoted") => {
+            Some("put text into quotes, numbers and true or false not")
+        }
+        it if it.starts_with("invalid unquoted key") => Some("a key of other letters needs quotes"),
+        it if it.starts_with("invalid basic string") => {
+            Some("close the text with a quote on the same line, or begin it with three")
+        }
         _ => None,
     };
-    flaw.maybe_help(help)
+    flaw.maybe_help(help.map(str::to_owned))
 }
 
 /// A file for a later program is told as that, not as a heap of unknown keys.

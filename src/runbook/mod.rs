@@ -15,6 +15,7 @@ pub mod schema;
 mod shape;
 mod suggest;
 
+pub use find::{FindError, Found, Places, find, list};
 pub use load::{Loaded, Source, content_hash, load};
 pub use problem::{Problem, Problems};
 pub use schema::{Kind, Runbook, StepSpec};

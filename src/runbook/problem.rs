@@ -5,8 +5,8 @@ use std::ops::Range;
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use serde::Serialize;
 
-/// More than these are not drawn: nobody reads on, and a generated file could hold thousands.
-const DRAWN: usize = 50;
+/// More than these are counted only: nobody reads on, and a generated file could hold thousands.
+const KEPT: usize = 50;
 /// Bytes of a line shown around the caret.
 const WINDOW: usize = 400;
 
@@ -67,18 +67,24 @@ pub struct Problem {
 
 /// Everything that is wrong with one file, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("could not use the runbook {origin}: {}", count(list.len()))]
+#[error("could not use the runbook {origin}: {}", count(*total))]
 pub struct Problems {
     origin: String,
     text: String,
     list: Vec<Problem>,
+    /// Of the file, also those beyond `list`.
+    total: usize,
 }
 
 impl Problems {
     /// `text` is what the spans count in.
-    pub(super) fn new(origin: String, text: &str, flaws: Vec<Flaw>) -> Self {
-        let mut list: Vec<Problem> = flaws
+    pub(super) fn new(origin: String, text: &str, mut flaws: Vec<Flaw>) -> Self {
+        flaws.sort_by_key(|flaw| flaw.span.as_ref().map(|span| span.start));
+        flaws.dedup();
+        let total = flaws.len();
+        let list: Vec<Problem> = flaws
             .into_iter()
+            .take(KEPT)
             .map(|mut flaw| {
                 flaw.span = flaw.span.map(|span| clamp(text, span));
                 flaw.also = flaw.also.map(|(span, label)| (clamp(text, span), label));
@@ -93,14 +99,17 @@ impl Problems {
                 }
             })
             .collect();
-        list.sort_by_key(|problem| problem.flaw.span.as_ref().map(|span| span.start));
-        list.dedup();
-        Self { origin, text: text.to_owned(), list }
+        Self { origin, text: text.to_owned(), list, total }
     }
 
-    /// Never empty.
+    /// The first fifty, in the order of the file. Never empty.
     pub fn list(&self) -> &[Problem] {
         &self.list
+    }
+
+    /// How many there are, also beyond [`Problems::list`].
+    pub fn total(&self) -> usize {
+        self.total
     }
 
     /// The file, or `NAME (built in)`.
@@ -112,11 +121,11 @@ impl Problems {
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let mut text = String::new();
-        for problem in self.list.iter().take(DRAWN) {
+        for problem in &self.list {
             text.push_str(&renderer.render(&[self.group(problem)]));
             text.push_str("\n\n");
         }
-        let more = self.list.len().saturating_sub(DRAWN);
+        let more = self.total - self.list.len();
         if more > 0 {
             text.push_str(&format!("… and {more} more\n\n"));
         }

@@ -76,10 +76,10 @@ pub fn does(kind: &Kind, runbook: &Runbook) -> Vec<String> {
             )]
         }
         Kind::PostChecks { boot, soak } => {
-            let sentry = if runbook.sentry.is_some() { " and no new Sentry issue appears" } else { "" };
+            let sentry = if runbook.sentry.is_some() { " or Sentry issue" } else { "" };
             vec![format!(
                 "Airflow answers with a scheduler newer than the apply ({boot} at most to boot), its version is the \
-                 image's, and there is no new import error{sentry}. Then it is watched for {soak}. The answer is \
+                 image's, and no new import error{sentry} appears while it is watched for {soak}. The answer is \
                  healthy, unhealthy or inconclusive."
             )]
         }
@@ -102,8 +102,8 @@ pub fn undone(kind: &Kind, step: &StepSpec, runbook: &Runbook) -> String {
             _ => None,
         });
         match by {
-            Some(number) => format!("given back by step {number}, and on every other way out of the run"),
-            None => "given back on every way out of the run".to_owned(),
+            Some(number) => format!("by step {number}, and on every other way out of the run"),
+            None => "on every way out of the run".to_owned(),
         }
     };
     match kind {
@@ -114,9 +114,9 @@ pub fn undone(kind: &Kind, step: &StepSpec, runbook: &Runbook) -> String {
         | Kind::ImageReady { .. }
         | Kind::PostChecks { .. } => "Changes nothing.".into(),
         Kind::DagsHold {} => {
-            format!("The DAGs it paused are {}. One that was paused before stays paused.", given_back())
+            format!("The DAGs it paused are unpaused {}. One that was paused before stays paused.", given_back())
         }
-        Kind::SetFlag {} => format!("The flag is {}.", given_back()),
+        Kind::SetFlag {} => format!("The flag is put back {}.", given_back()),
         Kind::Bump { .. } => {
             "Put back if the run ends before the apply begins. From then on it stays, until its pull request is merged."
                 .into()
@@ -134,7 +134,7 @@ pub fn undone(kind: &Kind, step: &StepSpec, runbook: &Runbook) -> String {
         }
         Kind::Manual { .. } => "What a person did, a person takes back.".into(),
         Kind::Shell { undo: Some(undo), .. } => {
-            format!("Taken back with {}: {}.", command(undo), given_back())
+            format!("Taken back with {} {}.", command(undo), given_back())
         }
         Kind::Shell { undo: None, .. } => "**Cannot be taken back.** The runbook names no command for it.".into(),
     }
@@ -198,7 +198,9 @@ fn bump(tag: BumpTag, infrastructure: Option<&Infrastructure>) -> Vec<String> {
         BumpTag::Argument => format!("Runs {recipe} with the wanted tag as its last argument."),
         BumpTag::Pin => format!("Writes the wanted tag to {version} directly."),
     };
-    vec![format!("{how} Then the file must differ in exactly {version}, and hold exactly the wanted tag.")]
+    vec![format!(
+        "{how} Afterwards nothing but that version may differ in the file, and it must be exactly the wanted tag."
+    )]
 }
 
 fn give_back(of: &str, after_heartbeat: bool, wait: &str, runbook: &Runbook) -> Vec<String> {
@@ -219,5 +221,5 @@ fn give_back(of: &str, after_heartbeat: bool, wait: &str, runbook: &Runbook) -> 
         true => format!(" Waits first, {wait} at most, until a scheduler newer than the apply beats."),
         false => String::new(),
     };
-    vec![format!("{what} (see step {number}), if it is still ours.{first}")]
+    vec![format!("{what} (see step {number}). What somebody else has changed meanwhile is left alone.{first}")]
 }

@@ -87,7 +87,7 @@ fn prod_reads_as_a_document() {
 
     ### 6. 🔒 Bump the catalog version in the infrastructure repository
 
-    Runs `just bump prod catalog-airflow`, which picks the newest tag. A rollback writes `docker_image_tag` of `module.catalog-airflow` in `environments/prod/catalog-airflow.tf` directly. Then the file must differ in exactly `docker_image_tag` of `module.catalog-airflow` in `environments/prod/catalog-airflow.tf`, and hold exactly the wanted tag.
+    Runs `just bump prod catalog-airflow`, which picks the newest tag. A rollback writes `docker_image_tag` of `module.catalog-airflow` in `environments/prod/catalog-airflow.tf` directly. Afterwards nothing but that version may differ in the file, and it must be exactly the wanted tag.
 
     - Gate `bump`: asks before it acts. To answer beforehand: `--approve bump`.
     - Put back if the run ends before the apply begins. From then on it stays, until its pull request is merged.
@@ -102,13 +102,13 @@ fn prod_reads_as_a_document() {
 
     Judges the DAGs again, since some time has passed. A refresh that waits is paused and read once more: one that has moved on meanwhile is unpaused and waited for.
 
-    - The DAGs it paused are given back by step 12, and on every other way out of the run. One that was paused before stays paused.
+    - The DAGs it paused are unpaused by step 12, and on every other way out of the run. One that was paused before stays paused.
 
     ### 9. Set running_dags_cleared to true
 
     Sets `running_dags_cleared` of `module.catalog-airflow` in `environments/prod/catalog-airflow.tf` to `true` in the checkout, and leaves every other byte as it is.
 
-    - The flag is given back by step 11, and on every other way out of the run.
+    - The flag is put back by step 11, and on every other way out of the run.
 
     ### 10. 🔒 Plan and apply with Terraform
 
@@ -130,13 +130,13 @@ fn prod_reads_as_a_document() {
 
     ### 11. Restore running_dags_cleared to false
 
-    Puts `running_dags_cleared` of `module.catalog-airflow` in `environments/prod/catalog-airflow.tf` back to what it was (see step 9), if it is still ours.
+    Puts `running_dags_cleared` of `module.catalog-airflow` in `environments/prod/catalog-airflow.tf` back to what it was (see step 9). What somebody else has changed meanwhile is left alone.
 
     - It gives back; there is nothing to take back.
 
     ### 12. Unpause the refreshes once the new scheduler beats
 
-    Unpauses the DAGs that this run paused, and no other (see step 8), if it is still ours. Waits first, 15m at most, until a scheduler newer than the apply beats.
+    Unpauses the DAGs that this run paused, and no other (see step 8). What somebody else has changed meanwhile is left alone. Waits first, 15m at most, until a scheduler newer than the apply beats.
 
     - It gives back; there is nothing to take back.
 
@@ -157,7 +157,7 @@ fn prod_reads_as_a_document() {
 
     ### 15. Production is healthy
 
-    Airflow answers with a scheduler newer than the apply (15m at most to boot), its version is the image's, and there is no new import error and no new Sentry issue appears. Then it is watched for 10m. The answer is healthy, unhealthy or inconclusive.
+    Airflow answers with a scheduler newer than the apply (15m at most to boot), its version is the image's, and no new import error or Sentry issue appears while it is watched for 10m. The answer is healthy, unhealthy or inconclusive.
 
     - Changes nothing.
 
@@ -293,7 +293,7 @@ run = ["tell"]
 
     ### 4. Pin
 
-    Writes the wanted tag to `tag` in `x.tfvars` directly. Then the file must differ in exactly `tag` in `x.tfvars`, and hold exactly the wanted tag.
+    Writes the wanted tag to `tag` in `x.tfvars` directly. Afterwards nothing but that version may differ in the file, and it must be exactly the wanted tag.
 
     - Put back if the run ends before the apply begins. From then on it stays, until its pull request is merged.
 
@@ -301,7 +301,7 @@ run = ["tell"]
 
     Runs `banner up 'it'\''s us'` unless `banner --is-up` says that nothing is to be done.
 
-    - Taken back with `banner down`: given back by step 7, and on every other way out of the run.
+    - Taken back with `banner down` by step 7, and on every other way out of the run.
 
     ### 6. Apply
 
@@ -316,7 +316,7 @@ run = ["tell"]
 
     ### 7. Take the banner down
 
-    Runs `banner down` (see step 5), if it is still ours.
+    Runs `banner down` (see step 5). What somebody else has changed meanwhile is left alone.
 
     - It gives back; there is nothing to take back.
 

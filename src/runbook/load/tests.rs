@@ -60,10 +60,10 @@ fn line_ends_and_a_byte_order_mark_change_nothing() {
 
 #[test]
 fn problems_are_data_too() {
-    let problems = load("x", file(), &LITTLE.replace("alone = true", "alone = true\nñäme = 1")).unwrap_err();
+    let problems = load("x", file(), &LITTLE.replace("alone = true", "alone = true\n\"ñäme\" = 1")).unwrap_err();
     let json = serde_json::to_string(problems.list()).unwrap();
     insta::assert_snapshot!(json, @r#"
-    [{"message":"invalid unquoted key, expected letters, numbers, `-`, `_`","line":5,"column":1,"help":null}]
+    [{"message":"the runbook has no key `ñäme`","line":5,"column":1,"help":"known here: `format`, `title`, `environment`, `summary`, `incident`, `lock`, `alone`, `release`, `github`, `registry`, `airflow`, `sentry`, `slack`, `infrastructure`, `step`"}]
     "#);
     assert_eq!(problems.to_string(), "could not use the runbook runbooks/x.toml: 1 problem");
     assert!(problems.render(true).contains("\u{1b}["));
@@ -125,12 +125,16 @@ fn syntax_errors_are_told_all_and_alone() {
       |
     1 | format = 
       |          ^
+      |
+      = help: put text into quotes, numbers and true or false not
 
     error: invalid basic string, expected `"`
      --> runbooks/x.toml:2:11
       |
     2 | title = "x
       |           ^
+      |
+      = help: close the text with a quote on the same line, or begin it with three
 
     error: unclosed array table, expected `]`
      --> runbooks/x.toml:3:8
@@ -192,7 +196,7 @@ fn a_file_of_a_newer_format_is_told_as_that_alone() {
 #[test]
 fn a_huge_file_is_refused() {
     insta::assert_snapshot!(drawn(&" ".repeat(LARGEST + 1)), @r#"
-    error: the file has 1024 KiB; a runbook has at most 1024 KiB
+    error: the file has 1025 KiB; a runbook has at most 1024 KiB
     --> runbooks/x.toml
      = help: is this the right file?
 
@@ -209,6 +213,8 @@ fn bytes_that_are_no_text() {
       |
     2 | title␀ = "x"
       |      ^
+      |
+      = help: a key of other letters needs quotes
 
     error: could not use the runbook runbooks/x.toml: 1 problem
     "#);
@@ -231,15 +237,16 @@ fn hidden_characters() {
 
 #[test]
 fn carets_stand_under_text_beyond_ascii() {
-    let text = LITTLE.replace("title = \"Little\"", "title = \"日本語 🔒\"\r\nsumary = \"é\"\r");
+    let line = "slack = { channel = \"日本語 🔒 é\", chanel = \"x\" }";
+    let text = LITTLE.replace("alone = true", &format!("alone = true\r\n{line}\r"));
     insta::assert_snapshot!(drawn(&text), @r#"
-    error: the runbook has no key `sumary`
-     --> runbooks/x.toml:3:1
+    error: `[slack]` has no key `chanel`
+     --> runbooks/x.toml:5:32
       |
-    3 | sumary = "é"
-      | ^^^^^^ unknown key
+    5 | slack = { channel = "日本語 🔒 é", chanel = "x" }
+      |                                    ^^^^^^ unknown key
       |
-      = help: did you mean `summary`?
+      = help: did you mean `channel`?
 
     error: could not use the runbook runbooks/x.toml: 1 problem
     "#);
