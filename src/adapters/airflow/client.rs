@@ -9,9 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::paging::{self, Page};
-use super::{
-    ACTIVE_STATES, Activity, AirflowRead, AirflowWrite, Dag, Health, ImportError, Result, ServiceError, wire,
-};
+use super::{ACTIVE_STATES, Activity, AirflowRead, AirflowWrite, Dag, Health, ImportError, Result, ServiceError, wire};
 use crate::adapters::Cause;
 use crate::adapters::http::{self, Answer, Http};
 
@@ -213,9 +211,7 @@ impl AirflowClient {
             let answer = self.http.read(&name, || self.request(&method, path, &credentials, body)).await;
             match answer {
                 Err(error)
-                    if matches!(error.cause, Cause::Unauthorized(_))
-                        && !renewed
-                        && self.forget(&credentials).await =>
+                    if matches!(error.cause, Cause::Unauthorized(_)) && !renewed && self.forget(&credentials).await =>
                 {
                     renewed = true;
                 }
@@ -261,10 +257,9 @@ impl AirflowClient {
                     "/api/v1/dags/~/dagRuns/list".to_owned(),
                     Some(json!({ "states": ["running", "queued"], "page_limit": PAGE, "page_offset": offset })),
                 ),
-                Generation::V2 => (
-                    format!("/api/v2/dags/~/dagRuns?state=running&state=queued&limit={PAGE}&offset={offset}"),
-                    None,
-                ),
+                Generation::V2 => {
+                    (format!("/api/v2/dags/~/dagRuns?state=running&state=queued&limit={PAGE}&offset={offset}"), None)
+                }
             };
             self.page(generation, path, body, |list: wire::Runs| (list.dag_runs, list.total_entries))
         };
@@ -371,8 +366,7 @@ impl AirflowWrite for AirflowClient {
         let name = format!("PATCH {path}");
         let credentials = self.credentials(generation).await?;
         let body = json!({ "is_paused": paused });
-        let request =
-            self.request(&Method::PATCH, &format!("{path}?update_mask=is_paused"), &credentials, Some(&body));
+        let request = self.request(&Method::PATCH, &format!("{path}?update_mask=is_paused"), &credentials, Some(&body));
         let answer = match self.http.write(&name, request).await {
             Err(error) => {
                 if matches!(error.cause, Cause::Unauthorized(_)) {
@@ -406,10 +400,9 @@ fn hinted(mut error: ServiceError) -> ServiceError {
 fn loopback(url: &Url) -> bool {
     match url.host_str() {
         Some("localhost") => true,
-        Some(host) => host
-            .trim_matches(['[', ']'])
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback()),
+        Some(host) => {
+            host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        }
         None => false,
     }
 }
