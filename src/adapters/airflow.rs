@@ -1,6 +1,10 @@
 //! Airflow 2.x (`/api/v1`) and 3.x (`/api/v2`) behind one pair of traits; which one it is, is found out by asking.
 
 mod client;
+mod paging;
+#[cfg(test)]
+mod tests;
+mod wire;
 
 use std::collections::BTreeMap;
 
