@@ -15,6 +15,7 @@ use crate::adapters::process::Commands;
 use crate::adapters::registry::{RegistryClient, RegistryRead};
 use crate::adapters::sentry::{SentryClient, SentryRead};
 use crate::adapters::{ServiceError, World};
+use crate::report::Screen;
 use crate::runbook::Runbook;
 
 use super::error::CliError;

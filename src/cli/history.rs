@@ -4,11 +4,11 @@ use std::process::ExitCode;
 
 use crate::journal::runs::Runs;
 use crate::journal::status::RunState;
-use crate::report::document;
+use crate::report::document::{self, Format};
 
 use super::args::ShowFormat;
 use super::error::CliError;
-use super::output::{data, say};
+use super::output::{data, say, width};
 use super::settings::Settings;
 
 pub fn history(settings: &Settings) -> Result<ExitCode, CliError> {
@@ -62,9 +62,10 @@ pub fn show(settings: &Settings, run: &str, format: ShowFormat) -> Result<ExitCo
         crate::runbook::load(&stored.state.runbook, crate::runbook::load::Source::Frozen, &text).ok()
     });
     let incident = text.and_then(|loaded| loaded.runbook.incident);
+    let width = width();
     let text = match format {
-        ShowFormat::Text => document::text(&stored.events, incident.as_deref()),
-        ShowFormat::Markdown => document::markdown(&stored.events, incident.as_deref()),
+        ShowFormat::Text => document::render(&stored.events, incident.as_deref(), Format::Text, width),
+        ShowFormat::Markdown => document::render(&stored.events, incident.as_deref(), Format::Markdown, width),
         ShowFormat::Json => {
             let lines = stored.events.iter().filter_map(|stamped| serde_json::to_string(stamped).ok());
             lines.map(|line| line + "\n").collect()

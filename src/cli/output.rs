@@ -72,10 +72,10 @@ impl Output {
         Watchers { sink: Box::new(sinks), delivered }
     }
 
-    /// The report of a dry run on stdout (or its events), progress on stderr.
-    pub fn preview_sink(&self) -> Box<dyn Sink> {
-        let sinks = self.progress();
-        Box::new(if self.json { sinks } else { sinks.with(Preview::new(std::io::stdout(), self.verbosity)) })
+    /// Progress on stderr, and what gathers the report of a dry run.
+    pub fn preview(&self) -> (Box<dyn Sink>, Report) {
+        let report = Report { preview: Arc::default(), json: self.json };
+        (Box::new(self.progress().with(report.clone())), report)
     }
 
     fn progress(&self) -> Fanout {
@@ -90,6 +90,34 @@ impl Output {
     pub fn colour(&self) -> bool {
         self.colour == ColorChoice::Always
     }
+}
+
+/// The report of a dry run, gathered while it runs and printed on stdout when it is over (as JSON its events are enough).
+#[derive(Clone)]
+pub struct Report {
+    preview: Arc<std::sync::Mutex<Preview>>,
+    json: bool,
+}
+
+impl Sink for Report {
+    fn event(&mut self, stamped: &Stamped) {
+        self.preview.lock().unwrap_or_else(std::sync::PoisonError::into_inner).event(stamped);
+    }
+}
+
+impl Report {
+    pub fn print(&self) -> Result<(), CliError> {
+        if self.json {
+            return Ok(());
+        }
+        let text = self.preview.lock().unwrap_or_else(std::sync::PoisonError::into_inner).render(width());
+        data(text.as_bytes()).map(|_| ())
+    }
+}
+
+/// Columns of the terminal behind stdout, 100 where there is none.
+pub fn width() -> usize {
+    usize::from(console::Term::stdout().size_checked().map_or(100, |(_, columns)| columns))
 }
 
 /// Turns events into messages and hands them to a task of their own, so that a slow service never holds a run up.

@@ -108,7 +108,10 @@ impl Session {
             refusals: refusals.into_iter().collect(),
         };
         let start = self.start("preview".into(), Mode::Preview, parameters.clone(), &plan);
-        Ok(preview.look(start, output.preview_sink()).await)
+        let (sink, report) = output.preview();
+        let outcome = preview.look(start, sink).await;
+        report.print()?;
+        Ok(outcome)
     }
 
     async fn carry_out(

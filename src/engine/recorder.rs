@@ -36,7 +36,7 @@ impl Recorder {
         Ok(Self { clock, inner: Mutex::new(Inner { journal, state, sink }) })
     }
 
-    /// Goes on with an existing journal. Watchers are told what happened so far, so that they can draw it.
+    /// Goes on with an existing journal. Watchers are told what happened so far, to know it, not to tell it again.
     pub fn resume(
         journal: Journal,
         events: &[Stamped],
@@ -45,7 +45,7 @@ impl Recorder {
         clock: std::sync::Arc<dyn Clock>,
     ) -> Self {
         for stamped in events {
-            sink.event(stamped);
+            sink.past(stamped);
         }
         Self { clock, inner: Mutex::new(Inner { journal, state, sink }) }
     }

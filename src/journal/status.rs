@@ -254,7 +254,7 @@ impl RunState {
         let held = self.held.remove(at);
         // Before the apply landed, what was given back must be done again by a resume; afterwards its time is over.
         if self.facts.applied.is_none()
-            && let Some(state) = self.steps.get_mut(&held.step)
+            && let Some(state @ StepState::Ended(_)) = self.steps.get_mut(&held.step)
         {
             *state = StepState::Idle;
         }
