@@ -1,5 +1,6 @@
 //! Airflow 2.x (`/api/v1`) and 3.x (`/api/v2`) behind one pair of traits; which one it is, is found out by asking.
 
+mod address;
 mod client;
 mod paging;
 #[cfg(test)]

@@ -189,7 +189,7 @@ fn unused(dag: &str, active: &BTreeSet<&str>) -> String {
         .iter()
         .map(|name| (distance(dag, name), *name))
         .min()
-        .filter(|(distance, _)| *distance <= 1 + dag.chars().count() / 5);
+        .filter(|(distance, _)| *distance <= 1 + dag.chars().count() / 8);
     match near {
         Some((_, name)) => format!("--override {dag}: no such DAG is running; did you mean {name}?"),
         None => format!("--override {dag}: this DAG is not running, so there was nothing to override"),

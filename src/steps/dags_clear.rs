@@ -153,8 +153,7 @@ pub(super) fn without_waiting(mut finding: Finding, instead: Decision) -> Findin
 pub(super) async fn settled(look: &Look<'_>, service: &AirflowService) -> Result<Verdict, Trouble> {
     let clock = &look.readers.clock;
     let since = clock.now();
-    let limit = clock.scaled(service.short_wait.0);
-    let deadline = since + limit;
+    let deadline = since.checked_add(clock.scaled(service.short_wait.0)).unwrap_or(jiff::Timestamp::MAX);
     loop {
         let verdict = judged(look.readers.airflow.as_ref(), service, look.parameters).await?;
         if verdict.short.is_empty() || !verdict.blocking.is_empty() || clock.now() >= deadline {

@@ -89,8 +89,8 @@ impl Step for PostChecks {
         };
         let times = verdict::Times {
             now,
-            boot_until: look.since + clock.scaled(self.boot),
-            soak_until: spells.well.map(|well| well + clock.scaled(self.soak)),
+            boot_until: later(look.since, clock.scaled(self.boot)),
+            soak_until: spells.well.map(|well| later(well, clock.scaled(self.soak))),
             unwell_since: spells.unwell,
             grace: clock.scaled(verdict::GRACE),
         };
@@ -132,4 +132,9 @@ impl Step for PostChecks {
         // `observe` never finds anything to change.
         Ok(())
     }
+}
+
+/// A runbook may hold any length of time; one beyond the calendar is for ever.
+fn later(moment: Timestamp, by: Duration) -> Timestamp {
+    moment.checked_add(by).unwrap_or(Timestamp::MAX)
 }

@@ -1,13 +1,14 @@
 //! The requests: which version answers, credentials of each, one method per question.
 
 use async_trait::async_trait;
-use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, RequestBuilder, Url};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, DATE, HeaderMap};
+use reqwest::{Client, Method, RequestBuilder};
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+use super::address::{self, HINT, encoded, hinted};
 use super::paging::{self, Page};
 use super::{ACTIVE_STATES, Activity, AirflowRead, AirflowWrite, Dag, Health, ImportError, Result, ServiceError, wire};
 use crate::adapters::Cause;
@@ -15,10 +16,6 @@ use crate::adapters::http::{self, Answer, Http};
 
 /// Airflow's own maximum; a larger page is clamped to it without a word.
 const PAGE: usize = 100;
-/// What may stand in a path as it is, beside letters and digits (RFC 3986, unreserved).
-const UNRESERVED: &[u8] = b"-._~";
-const HINT: &str = "if Airflow is behind Cloudflare Access, check `headers` (CF-Access-Client-Id and \
-                    CF-Access-Client-Secret) under [airflow] in the configuration";
 
 /// How to show who we are.
 #[derive(Debug, Clone)]
@@ -84,29 +81,13 @@ impl AirflowClient {
     ) -> std::result::Result<Self, ServiceError> {
         let http = Http::new("Airflow");
         let wrong = |why: String| http.error("configuration", Cause::Failed(why));
-        let parsed = Url::parse(url).map_err(|error| wrong(format!("the URL cannot be used: {error}")))?;
-        if !parsed.username().is_empty() || parsed.password().is_some() {
-            return Err(wrong("the URL holds credentials; put them into `username` and `password`".into()));
-        }
-        if parsed.scheme() != "https" && !(parsed.scheme() == "http" && loopback(&parsed)) {
-            return Err(wrong(format!("{url} is not https; plain http is accepted for loopback only")));
-        }
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            let header: HeaderName = name.parse().map_err(|_| wrong(format!("{name:?} is not a header's name")))?;
-            let mut value: HeaderValue = value
-                .expose_secret()
-                .trim()
-                .parse()
-                .map_err(|_| wrong(format!("the value of header {name} holds characters no header may hold")))?;
-            value.set_sensitive(true);
-            map.insert(header, value);
-        }
+        let base = address::base(url).map_err(wrong)?;
+        let headers = address::headers(&headers).map_err(wrong)?;
         Ok(Self {
             client: http::client(),
-            base: url.trim_end_matches('/').to_owned(),
+            base,
             auth,
-            headers: map,
+            headers,
             generation: Mutex::new(None),
             jwt: Mutex::new(None),
             http,
@@ -384,38 +365,4 @@ impl AirflowWrite for AirflowClient {
 /// What the other version's API would answer here: a 404, or its pages for people.
 fn other_api(error: &ServiceError) -> bool {
     matches!(error.cause, Cause::NotFound(_) | Cause::Malformed(_))
-}
-
-/// Says what to check where a redirect or a page came instead of Airflow.
-fn hinted(mut error: ServiceError) -> ServiceError {
-    if let Cause::Malformed(text) = &mut error.cause
-        && !text.contains(HINT)
-    {
-        text.push_str("; ");
-        text.push_str(HINT);
-    }
-    error
-}
-
-fn loopback(url: &Url) -> bool {
-    match url.host_str() {
-        Some("localhost") => true,
-        Some(host) => {
-            host.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-        }
-        None => false,
-    }
-}
-
-/// An id as one segment of a path: run ids hold `+` and `:`, which servers read in more than one way.
-fn encoded(id: &str) -> String {
-    id.bytes()
-        .map(|byte| {
-            if byte.is_ascii_alphanumeric() || UNRESERVED.contains(&byte) {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
-        .collect()
 }

@@ -38,13 +38,16 @@ fn refresh(tasks: &[(&str, &str)]) -> Activity {
     }
 }
 
+/// Name of the case, tasks of the run (operator, state), whether it waits.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], bool);
+
 fn overriding(dag: &str) -> Vec<Override> {
     vec![Override { dag: dag.into(), reason: "agreed with its owner".into() }]
 }
 
 #[test]
 fn a_refresh_waits_only_where_every_active_task_is_a_waiting_sensor() {
-    let table: &[(&str, &[(&str, &str)], bool)] = &[
+    let table: &[Case<'_>] = &[
         ("between pokes", &[("HttpSensor", "up_for_reschedule")], true),
         ("during a poke", &[("HttpSensor", "running")], true),
         ("deferred", &[("TemplatedConnectionHttpSensor", "deferred")], true),
@@ -154,6 +157,9 @@ fn an_override_that_hits_nothing_is_told() {
     let near = judge(&activity, &rules(), &overriding("batch_update"));
     assert!(near.blocks("batched_update"));
     assert!(near.warnings[0].contains("did you mean batched_update?"), "{:?}", near.warnings);
+    let other = Activity { runs: vec![run("production_audio_data_refresh", "a", "running")], tasks: vec![] };
+    let other = judge(&other, &rules(), &overriding("production_image_data_refresh"));
+    assert!(!other.warnings[0].contains("did you mean"), "another DAG, not a slip: {:?}", other.warnings);
     let far = judge(&activity, &rules(), &overriding("flickr_workflow"));
     assert!(far.warnings[0].contains("not running"), "{:?}", far.warnings);
 }
