@@ -188,6 +188,8 @@ mod tests {
             ("2024.08.22.20.53.01.07", false),
             ("2024.08.22.20.53.01 ", false),
             ("２０２４.08.22.20.53.01", false),
+            // One Arabic digit is two bytes, as many as two ASCII digits.
+            ("2024.08.22.20.53.٠", false),
             ("2024-08-22-20-53-01", false),
             ("", false),
         ] {

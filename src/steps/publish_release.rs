@@ -8,6 +8,7 @@ mod draft;
 mod latest;
 mod notes;
 mod published;
+mod question;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,21 +19,21 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::adapters::checkout::Tree;
 use crate::adapters::github::{Release, RunFilter, WorkflowRun};
-use crate::adapters::registry::{Manifest, airflow_version};
+use crate::adapters::registry::airflow_version;
 use crate::adapters::{Cause, ServiceError};
-use crate::event::{Evidence, Question, Refusal, Strength};
+use crate::event::{Evidence, Question, Refusal};
 use crate::facts::{Fact, FactKind, ImageFact, ReleaseFact, TargetFact};
 use crate::runbook::schema::Span;
 use crate::step::{Act, Decision, Effect, Finding, Look, Step, Trouble, Undo, Wait};
-use crate::steps::declared::{self, excerpt, from_now, seal, short_commit, short_digest};
+use crate::steps::declared::{self, from_now, short_commit, short_digest};
 use latest::NotLatest;
 use published::Verdict;
+use question::LatestImage;
 
 /// How long a release must be seen in one state before that is believed: the drafter turns releases back within seconds.
 const SETTLE: Duration = Duration::from_secs(10);
 const SETTLE_POLL: Duration = Duration::from_secs(3);
 const BUILD_POLL: Duration = Duration::from_secs(15);
-const NOTES_SHOWN: usize = 25;
 
 pub struct PublishRelease {
     tag_workflow: String,
@@ -41,14 +42,6 @@ pub struct PublishRelease {
     build_wait: Duration,
     /// Since when the release is seen as it is: draft or not, first seen.
     seen: Mutex<Option<(bool, Timestamp)>>,
-}
-
-/// What the registry and the builds say of `latest`.
-struct LatestImage {
-    manifest: Manifest,
-    /// The commit that it was built from.
-    commit: String,
-    airflow_version: Option<String>,
 }
 
 impl PublishRelease {
@@ -201,7 +194,7 @@ impl PublishRelease {
             return Ok(Finding::new(Decision::Blocked(refusals)));
         };
         let image = LatestImage { manifest, commit, airflow_version: airflow_version(&environment?) };
-        let question = question(look.step, draft, &tag, &image, &self.tag_workflow, preview);
+        let question = question::ask(look.step, draft, &tag, &image, &self.tag_workflow, preview);
         let expected = question.expected;
         let mut finding = Finding::new(Decision::Change(question))
             .saw(Evidence::verified(format!("one drafted release: {} ({})", draft.tag_name, draft.html_url)))
@@ -213,7 +206,7 @@ impl PublishRelease {
             )))
             .learned(Fact::Target(TargetFact { tag: tag.clone(), predicted: true }));
         if !expected {
-            finding = finding.saw(Evidence::warning(name_differs(draft)));
+            finding = finding.saw(Evidence::warning(question::name_differs(draft)));
         }
         if preview {
             let changes = draft.body.lines().filter(|line| line.trim_start().starts_with(['-', '*'])).count();
@@ -312,7 +305,8 @@ impl Step for PublishRelease {
             look.readers.registry.digest(&registry.image, "latest"),
             self.builds(&look),
         )?;
-        still_as_approved(&draft, latest.as_deref().unwrap_or_default(), &runs, question).map_err(Trouble::Refused)?;
+        question::still_as_approved(&draft, latest.as_deref().unwrap_or_default(), &runs, question)
+            .map_err(Trouble::Refused)?;
         let tag = shape.image_tag_of(&draft.tag_name).unwrap_or_default();
         // Known before the request is sent, so that a lost answer can be looked up by id.
         act.learn(Fact::Release(ReleaseFact {
@@ -335,170 +329,4 @@ impl Step for PublishRelease {
 /// Runs on `release` carry the git tag as their branch.
 fn is_for(run: &WorkflowRun, git_tag: &str) -> bool {
     run.event == "release" && (run.head_branch.as_deref() == Some(git_tag) || run.display_title == git_tag)
-}
-
-/// Names what is approved: this draft, with these notes, on this image.
-fn digest(draft: &Release, latest: &str) -> String {
-    seal(&["publish", &draft.id.to_string(), &draft.tag_name, &draft.body, &draft.target_commitish, latest])
-}
-
-fn name_differs(draft: &Release) -> String {
-    format!("the draft is named {:?}, but its tag is {}", draft.name.as_deref().unwrap_or(""), draft.tag_name)
-}
-
-fn question(step: &str, draft: &Release, tag: &str, image: &LatestImage, workflow: &str, preview: bool) -> Question {
-    let expected = draft.name.as_deref().is_none_or(|name| name.is_empty() || name == draft.tag_name);
-    let mut summary = vec![
-        format!("Publishes the draft {} ({}).", draft.tag_name, draft.html_url),
-        format!(
-            "The image latest ({}), built from {}, Airflow {}, becomes {tag}.",
-            short_digest(&image.manifest.digest),
-            short_commit(&image.commit),
-            image.airflow_version.as_deref().unwrap_or("not known")
-        ),
-        format!("Starts the workflow {workflow}, which tags the image and opens the changelog pull request."),
-        "A release cannot be unpublished.".to_owned(),
-    ];
-    if !expected {
-        summary.push(format!("Note: {}.", name_differs(draft)));
-    }
-    summary.push("Its notes:".to_owned());
-    summary.extend(excerpt(draft.body.trim(), NOTES_SHOWN));
-    let digest = digest(draft, &image.manifest.digest);
-    Question {
-        gate: step.to_owned(),
-        title: format!("Publish {}?", draft.tag_name),
-        summary,
-        // What a preview showed never approves a run that publishes.
-        digest: if preview { format!("preview-{digest}") } else { digest },
-        expected,
-        strength: Strength::Yes,
-        details: None,
-    }
-}
-
-/// After the yes: is what is there still what was approved?
-fn still_as_approved(
-    draft: &Release,
-    latest: &str,
-    runs: &[WorkflowRun],
-    question: &Question,
-) -> Result<(), Vec<Refusal>> {
-    let next = || "nothing was published; run again and read the new question".to_owned();
-    let mut refusals = Vec::new();
-    if !draft.draft {
-        let what = format!("{} was published by somebody else since the question was asked", draft.tag_name);
-        refusals.push(Refusal { what, next: "nothing was published by this run; find out who did it".into() });
-    } else if digest(draft, latest) != question.digest {
-        let what = format!(
-            "what was approved is not what is there: the draft (now {}), its notes or latest (now {}) changed since the \
-             question was asked",
-            draft.tag_name,
-            short_digest(latest)
-        );
-        refusals.push(Refusal { what, next: next() });
-    }
-    if let Some(run) = latest::pending(runs).first() {
-        let what = format!("CI began to build main since the question was asked ({})", run.html_url);
-        refusals.push(Refusal { what, next: next() });
-    }
-    if refusals.is_empty() { Ok(()) } else { Err(refusals) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::draft::tests::release;
-    use super::*;
-
-    const TAG: &str = "catalog-2024.08.22.20.53.01";
-
-    fn image() -> LatestImage {
-        LatestImage {
-            manifest: Manifest { digest: format!("sha256:{}", "a".repeat(64)), contents: vec![] },
-            commit: "0123456789abcdef0123456789abcdef01234567".into(),
-            airflow_version: Some("2.10.1".into()),
-        }
-    }
-
-    fn asked(draft: &Release) -> Question {
-        question("publish", draft, "rel-2024.08.22.20.53.01", &image(), "tag.yml", false)
-    }
-
-    fn latest() -> String {
-        image().manifest.digest
-    }
-
-    #[test]
-    fn the_question_shows_what_is_published_and_what_follows() {
-        let mut draft = release(7, TAG, true);
-        draft.body = (1..=40).map(|n| format!("- change {n}\n")).collect();
-        let question = asked(&draft);
-        let text = question.summary.join("\n");
-        for part in [
-            "sha256:aaaaaaaaaaaa…",
-            "0123456789,",
-            "Airflow 2.10.1",
-            "becomes rel-2024.08.22.20.53.01",
-            "tag.yml",
-            "cannot be unpublished",
-            "- change 25",
-            "… and 15 more lines",
-        ] {
-            assert!(text.contains(part), "{part}: {text}");
-        }
-        assert!(!text.contains("- change 26") && question.expected);
-    }
-
-    #[test]
-    fn a_preview_never_approves_a_run_that_publishes() {
-        let draft = release(7, TAG, true);
-        let previewed = question("publish", &draft, "rel-2024.08.22.20.53.01", &image(), "tag.yml", true);
-        assert_ne!(previewed.digest, asked(&draft).digest);
-    }
-
-    #[test]
-    fn a_draft_under_another_name_is_not_what_the_runbook_expects() {
-        let mut draft = release(7, TAG, true);
-        draft.name = Some("catalog-2024.08.21.00.00.00".into());
-        let question = asked(&draft);
-        assert!(!question.expected && question.summary.iter().any(|line| line.starts_with("Note: the draft is named")));
-    }
-
-    /// Trap 9: the draft's DATE, its notes or `latest` changed between question and yes.
-    #[test]
-    fn what_moved_since_the_question_is_not_published() {
-        let draft = release(7, TAG, true);
-        let question = asked(&draft);
-        assert_eq!(still_as_approved(&draft, &latest(), &[], &question), Ok(()));
-        let changed = |change: fn(&mut Release)| {
-            let mut changed = draft.clone();
-            change(&mut changed);
-            still_as_approved(&changed, &latest(), &[], &question)
-        };
-        assert!(changed(|draft| draft.tag_name = "catalog-2024.08.22.21.00.00".into()).is_err());
-        assert!(changed(|draft| draft.body.push_str("- one more")).is_err());
-        assert!(changed(|draft| draft.target_commitish = "other".into()).is_err());
-        assert!(changed(|draft| draft.id = 8).is_err());
-        assert!(still_as_approved(&draft, "sha256:moved", &[], &question).is_err());
-        let published = changed(|draft| draft.draft = false).unwrap_err();
-        assert!(published[0].what.contains("published by somebody else"));
-    }
-
-    #[test]
-    fn a_build_that_began_since_the_question_stops_the_publication() {
-        let draft = release(7, TAG, true);
-        let build = WorkflowRun {
-            id: 1,
-            event: "push".into(),
-            status: "queued".into(),
-            conclusion: None,
-            head_branch: Some("main".into()),
-            head_sha: "new".into(),
-            display_title: "CI".into(),
-            html_url: "https://github.test/runs/1".into(),
-            created_at: "2024-08-22T20:53:00Z".parse().unwrap(),
-        };
-        let refusals = still_as_approved(&draft, &latest(), &[build], &asked(&draft)).unwrap_err();
-        assert!(refusals[0].what.contains("CI began to build main"));
-    }
 }

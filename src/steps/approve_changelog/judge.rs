@@ -59,8 +59,7 @@ pub fn judge(step: &str, reading: Reading<'_>) -> Verdict {
         .reviews
         .iter()
         .filter(|review| review.user.eq_ignore_ascii_case(viewer) && review.state != "COMMENTED")
-        .filter(|review| review.commit_id.as_deref() == Some(pull.head_sha.as_str()))
-        .next_back()
+        .rfind(|review| review.commit_id.as_deref() == Some(pull.head_sha.as_str()))
         .is_some_and(|review| review.state == "APPROVED");
     if approved { Verdict::AlreadyApproved } else { Verdict::Ask(question(step, reading)) }
 }

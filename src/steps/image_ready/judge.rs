@@ -258,8 +258,16 @@ mod tests {
 
     #[test]
     fn a_rollback_to_the_previous_image_is_never_refused_for_it() {
-        let back = Case { tag: OLD, contents: "old", rollback: true, running: Some(NEW), ..case() };
+        let back = Case {
+            tag: OLD,
+            contents: "old",
+            rollback: true,
+            earlier: vec![Earlier { tag: NEW.into(), manifest: manifest("old") }],
+            running: Some(NEW),
+            ..case()
+        };
         assert!(judged(&back).is_ok());
+        assert!(judged(&Case { rollback: false, ..back }).is_err());
     }
 
     #[test]
