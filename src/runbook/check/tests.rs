@@ -77,12 +77,8 @@ fn a_runbook_has_steps_and_not_too_many() {
 fn lock_or_alone() {
     insta::assert_snapshot!(broken(&[("lock = \"openverse-catalog-prod\"\n", "")]), @r#"
     error: the runbook has neither `lock` nor `alone = true`
-     --> x.toml:1:1
-      |
-    1 | # The Openverse Catalog's deployment runbook. It is what runs; `catalog-deploy runbook show prod` renders it for reading.
-      | ^
-      |
-      = help: add `lock = "NAME"`, the same in all runbooks of this environment, or `alone = true` if nobody else deploys it
+    --> x.toml
+     = help: add `lock = "NAME"`, the same in all runbooks of this environment, or `alone = true` if nobody else deploys it
     "#);
     insta::assert_snapshot!(broken(&[("lock = ", "alone = true\nlock = ")]), @r#"
     error: the runbook has a `lock` and says `alone = true`
@@ -109,14 +105,6 @@ fn lock_or_alone() {
 #[test]
 fn give_back_names_an_earlier_step_that_holds() {
     insta::assert_snapshot!(broken(&[("of = \"flag\"", "of = \"flga\"")]), @r#"
-    error: nothing gives back what step `flag` holds
-       --> x.toml:131:8
-        |
-    131 | kind = "set-flag"
-        |        ^^^^^^^^^^ the flag stays true
-        |
-        = help: add a step after the apply with `kind = "give-back"` and `of = "flag"`
-
     error: step `flag-back` gives back `flga`, and there is no such step
        --> x.toml:146:6
         |
@@ -126,14 +114,6 @@ fn give_back_names_an_earlier_step_that_holds() {
         = help: did you mean `flag`?
     "#);
     insta::assert_snapshot!(broken(&[("of = \"flag\"", "of = \"image\"")]), @r#"
-    error: nothing gives back what step `flag` holds
-       --> x.toml:131:8
-        |
-    131 | kind = "set-flag"
-        |        ^^^^^^^^^^ the flag stays true
-        |
-        = help: add a step after the apply with `kind = "give-back"` and `of = "flag"`
-
     error: step `flag-back` gives back step `image`, which holds nothing
        --> x.toml:146:6
         |
@@ -483,7 +463,7 @@ fn addresses() {
     error: `registry.url` is no address that can be used
       --> x.toml:20:7
        |
-    20 | url = "https://me:secret@ghcr.io"
+    20 | url = "https://*********@ghcr.io"
        |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^ it holds a user name or a password
        |
        = help: put user and password into the laptop's configuration, where they stay secret

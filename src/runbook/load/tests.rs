@@ -74,44 +74,24 @@ fn problems_are_data_too() {
 fn an_empty_file() {
     insta::assert_snapshot!(drawn(""), @r#"
     error: the runbook has no `format`
-     --> runbooks/x.toml:1:1
-      |
-    1 |
-      | ^ `format` is missing
-      |
-      = help: add `format`: Version of this format: 1.
+    --> runbooks/x.toml
+     = help: add `format`: Version of this format: 1.
 
     error: the runbook has no `title`
-     --> runbooks/x.toml:1:1
-      |
-    1 |
-      | ^ `title` is missing
-      |
-      = help: add `title`: What the procedure is for, in the words of the people who run it.
+    --> runbooks/x.toml
+     = help: add `title`: What the procedure is for, in the words of the people who run it.
 
     error: the runbook has no `environment`
-     --> runbooks/x.toml:1:1
-      |
-    1 |
-      | ^ `environment` is missing
-      |
-      = help: add `environment`: Name of the environment, typed by a person where something unexpected would be destroyed.
+    --> runbooks/x.toml
+     = help: add `environment`: Name of the environment, typed by a person where something unexpected would be destroyed.
 
     error: the runbook has no `step`
-     --> runbooks/x.toml:1:1
-      |
-    1 |
-      | ^ `step` is missing
-      |
-      = help: add `step`: The steps, in order.
+    --> runbooks/x.toml
+     = help: add `step`: The steps, in order.
 
     error: the runbook has neither `lock` nor `alone = true`
-     --> runbooks/x.toml:1:1
-      |
-    1 |
-      | ^
-      |
-      = help: add `lock = "NAME"`, the same in all runbooks of this environment, or `alone = true` if nobody else deploys it
+    --> runbooks/x.toml
+     = help: add `lock = "NAME"`, the same in all runbooks of this environment, or `alone = true` if nobody else deploys it
 
     error: could not use the runbook runbooks/x.toml: 5 problems
     "#);
@@ -275,12 +255,8 @@ title = "Flag"
 "#;
     insta::assert_snapshot!(drawn(text), @r#"
     error: the runbook has no `title`
-     --> runbooks/x.toml:1:1
-      |
-    1 | format = 1
-      | ^ `title` is missing
-      |
-      = help: add `title`: What the procedure is for, in the words of the people who run it.
+    --> runbooks/x.toml
+     = help: add `title`: What the procedure is for, in the words of the people who run it.
 
     error: the runbook has no key `titel`
      --> runbooks/x.toml:2:1
@@ -381,4 +357,175 @@ fn more_problems_than_anybody_reads_are_counted() {
     let text = drawn(&format!("{many}{LITTLE}"));
     assert!(text.contains("… and 30 more\n"), "{text}");
     assert!(text.contains("80 problems"), "{text}");
+}
+
+#[test]
+fn wrong_values_of_a_step() {
+    let text = r#"
+format = 1
+title = "x"
+environment = "x"
+alone = true
+
+[infrastructure]
+repository = "https://github.com/WordPress/infra"
+directory = "."
+plan = "just plan"
+apply = ["just", 1]
+apply_with = "planfile"
+expect = { address = "a", actions = ["update"] }
+targets = "true"
+slack = 1
+
+[[infrastructure.version]]
+file = "x"
+attribute = "y"
+
+[[step]]
+id = "Two Words"
+kind = "manual"
+title = "x"
+instructions = "x"
+zebra = 1
+
+[[step]]
+id = "nothing"
+
+[[step]]
+id = "date"
+kind = 1979-05-27
+title = 1.5
+"#;
+    insta::assert_snapshot!(drawn(text), @r#"
+    error: `repository` cannot be `https://github.com/WordPress/infra`
+     --> runbooks/x.toml:8:14
+      |
+    8 | repository = "https://github.com/WordPress/infra"
+      |              ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ does not match ^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$
+      |
+      = help: `owner/name`, for the pull request.
+
+    error: `plan` wants a list
+      --> runbooks/x.toml:10:8
+       |
+    10 | plan = "just plan"
+       |        ^^^^^^^^^^^ this is text
+       |
+       = help: put it into brackets, each item in its own quotes
+
+    error: item 2 of `apply` wants text in quotes
+      --> runbooks/x.toml:11:18
+       |
+    11 | apply = ["just", 1]
+       |                  ^ this is a whole number
+
+    error: `apply_with` cannot be `planfile`
+      --> runbooks/x.toml:12:14
+       |
+    12 | apply_with = "planfile"
+       |              ^^^^^^^^^^ unknown value
+       |
+       = help: did you mean `plan-file`?
+
+    error: `expect` wants a list
+      --> runbooks/x.toml:13:10
+       |
+    13 | expect = { address = "a", actions = ["update"] }
+       |          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ this is a table
+       |
+       = help: write it as `[[infrastructure.expect]]`, once for each
+
+    error: `targets` wants `true` or `false`
+      --> runbooks/x.toml:14:11
+       |
+    14 | targets = "true"
+       |           ^^^^^^ this is text
+       |
+       = help: leave the quotes out
+
+    error: `[infrastructure]` has no key `slack`
+      --> runbooks/x.toml:15:1
+       |
+    15 | slack = 1
+       | ^^^^^ unknown key
+       |
+       = help: `slack` is a table of the top level: write it as `[slack]`
+
+    error: `version` wants a table
+      --> runbooks/x.toml:17:1
+       |
+    17 | [[infrastructure.version]]
+       | ^^^^^^^^^^^^^^^^^^^^^^^^^^ this is a list
+       |
+       = help: write it as `[infrastructure.version]`, once
+
+    error: `id` cannot be `Two Words`
+      --> runbooks/x.toml:22:6
+       |
+    22 | id = "Two Words"
+       |      ^^^^^^^^^^^ does not match ^[a-z][a-z0-9-]*$
+       |
+       = help: Name of the step and of its gate: lower case letters, digits and dashes.
+
+    error: step `Two Words` has no key `zebra`
+      --> runbooks/x.toml:26:1
+       |
+    26 | zebra = 1
+       | ^^^^^ unknown key
+       |
+       = help: known here: `id`, `title`, `gate`, `locked`, `release_only`, `note`, `kind`, `instructions`
+
+    error: step `nothing` has no `kind`
+      --> runbooks/x.toml:28:1
+       |
+    28 | [[step]]
+       | ^^^^^^^^ `kind` is missing
+       |
+       = help: add `kind`: one of `checkout-ready`, `identity`, `dags-clear`, `dags-hold`, `baseline`, `publish-release`, `image-ready`, `bump`, `set-flag`, `apply`, `give-back`, `approve-changelog`, `infrastructure-pull-request`, `post-checks`, `manual`, `shell`
+
+    error: step `nothing` has no `title`
+      --> runbooks/x.toml:28:1
+       |
+    28 | [[step]]
+       | ^^^^^^^^ `title` is missing
+       |
+       = help: add `title`: What a maintainer calls it.
+
+    error: `kind` wants text in quotes
+      --> runbooks/x.toml:33:8
+       |
+    33 | kind = 1979-05-27
+       |        ^^^^^^^^^^ this is a date
+
+    error: `title` wants text in quotes
+      --> runbooks/x.toml:34:9
+       |
+    34 | title = 1.5
+       |         ^^^ this is a number with a fraction
+
+    error: could not use the runbook runbooks/x.toml: 14 problems
+    "#);
+}
+
+#[test]
+fn a_secret_in_an_address_is_not_drawn() {
+    let github = "[github]\nrepository = \"a/b\"\napi_url = \"https://me:geheim@api.github.com\"\n";
+    for text in [format!("{LITTLE}{github}"), format!("{LITTLE}{}", github.replace(" = \"https", " \"https"))] {
+        let text = drawn(&text);
+        assert!(text.contains("api_url") && !text.contains("geheim"), "{text}");
+    }
+}
+
+#[test]
+fn a_file_of_nothing_but_problems_is_answered_soon() {
+    let keys: String = (0..20_000).map(|number| format!("z{number} = 1\n")).collect();
+    let line = format!("step = [{}]", "1,".repeat(100_000));
+    let steps = "[[step]]\nkind='give-back'\nof='x'\n".repeat(20_000);
+    let started = std::time::Instant::now();
+    for text in [keys, line, steps] {
+        let problems = load("x", file(), &text).unwrap_err();
+        assert!(problems.render(false).len() < 100_000);
+    }
+    // Seconds in a debug build; squared effort would take hours.
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
 }
