@@ -99,7 +99,7 @@ impl Problems {
                 }
             })
             .collect();
-        Self { origin, text: text.to_owned(), list, total }
+        Self { origin, text: masked(text), list, total }
     }
 
     /// The first fifty, in the order of the file. Never empty.
@@ -193,6 +193,21 @@ fn floor(text: &str, at: usize) -> usize {
     at
 }
 
+/// The text with user and password of every URL starred out, byte for byte, so that no drawn line shows them.
+fn masked(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("://") {
+        let (head, tail) = rest.split_at(at + 3);
+        shown.push_str(head);
+        let end = tail.find(|it: char| it.is_whitespace() || "\"'/?#".contains(it)).unwrap_or(tail.len());
+        let user = tail[..end].rfind('@').unwrap_or(0);
+        shown.push_str(&"*".repeat(user));
+        rest = &tail[user..];
+    }
+    shown + rest
+}
+
 fn count(problems: usize) -> String {
     if problems == 1 { "1 problem".into() } else { format!("{problems} problems") }
 }
@@ -211,4 +226,34 @@ pub fn quoted(text: &str) -> String {
         shown.push('…');
     }
     format!("`{shown}`")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_in_addresses_are_not_drawn() {
+        let text = "url = \"https://mé:p@ss@a.b/x@y\"\nother = 'http://c.d' # see http://u@e\n";
+        let shown = masked(text);
+        assert_eq!(shown, "url = \"https://********@a.b/x@y\"\nother = 'http://c.d' # see http://*@e\n");
+        assert_eq!(shown.len(), text.len());
+    }
+
+    #[test]
+    fn a_span_outside_the_text_or_inside_a_letter_is_brought_in() {
+        let text = "é\n日本";
+        for start in 0..12 {
+            for end in 0..12 {
+                let problems = Problems::new("x".into(), text, vec![Flaw::new(start..end, "m").also(end..start, "n")]);
+                assert!(problems.render(false).contains("error: m"));
+            }
+        }
+    }
+
+    #[test]
+    fn hidden_characters_of_a_name_are_shown() {
+        assert_eq!(quoted("a\u{1b}[8mb"), "`a\\u{1b}[8mb`");
+        assert_eq!(quoted(&"x".repeat(61)), format!("`{}…`", "x".repeat(60)));
+    }
 }

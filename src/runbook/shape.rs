@@ -90,7 +90,12 @@ impl<'s> Walker<'s> {
     fn missing(&mut self, place: &Place, key: &str, about: &str, span: &Range<usize>) {
         let help = if about.is_empty() { format!("add `{key}`") } else { format!("add `{key}`: {about}") };
         let message = format!("{} has no `{key}`", place.name);
-        self.flaws.push(Flaw::new(span.clone(), message).label(format!("`{key}` is missing")).help(help));
+        // The top level has no header to point at.
+        let flaw = match place.path.is_empty() {
+            true => Flaw::whole(message),
+            false => Flaw::new(span.clone(), message).label(format!("`{key}` is missing")),
+        };
+        self.flaws.push(flaw.help(help));
     }
 
     fn unknown(&mut self, place: &Place, expected: &Expected<'s>, key: &str, span: Range<usize>) {
@@ -98,8 +103,11 @@ impl<'s> Walker<'s> {
         let top = self.root.get("properties").and_then(Value::as_object);
         let help = if let Some(near) = nearest(key, known.iter().copied()) {
             format!("did you mean `{near}`?")
-        } else if !place.path.is_empty() && top.is_some_and(|top| top.contains_key(key)) {
-            format!("`{key}` belongs to the top level: move it above the first `[table]`")
+        } else if let Some(property) = top.and_then(|top| top.get(key)).filter(|_| !place.path.is_empty()) {
+            match resolve(self.root, property).get("type").and_then(Value::as_str) {
+                Some("object") => format!("`{key}` is a table of the top level: write it as `[{key}]`"),
+                _ => format!("`{key}` belongs to the top level: move it above the first `[table]`"),
+            }
         } else {
             format!("known here: {}", listed(&known))
         };

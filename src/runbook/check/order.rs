@@ -118,9 +118,10 @@ fn holds(step: &StepView<'_>) -> Option<bool> {
 fn given_back(view: &View<'_>, at: usize, flaws: &mut Vec<Flaw>) {
     let step = &view.steps[at];
     let Some(id) = step.id else { return };
-    // Wherever it stands: one that stands too early is told by itself.
-    let answered = view.steps.iter().any(|other| {
-        other.kind == Some("give-back") && other.text("of").is_none_or(|(of, _)| view.position(of) == Some(at))
+    // One that stands too early, or names a step that cannot be meant, is told by itself.
+    let answered = view.steps.iter().filter(|other| other.kind == Some("give-back")).any(|other| {
+        let Some(target) = other.text("of").and_then(|(of, _)| view.position(of)) else { return true };
+        target == at || holds(&view.steps[target]) == Some(false)
     });
     if !answered {
         let what = if step.kind == Some("set-flag") { "the flag stays true" } else { "the DAGs stay paused" };

@@ -33,7 +33,7 @@ pub fn placeholders(key: &str, text: &str, span: Range<usize>, known: &str, flaw
     let mut rest = text;
     while let Some(at) = rest.find(['{', '}']) {
         let tail = &rest[at..];
-        let end = if tail.starts_with('{') { tail[1..].find(['{', '}']).map(|end| end + 1) } else { None };
+        let end = tail.strip_prefix('{').and_then(|inner| inner.find(['{', '}'])).map(|end| end + 1);
         let Some(end) = end.filter(|end| tail[*end..].starts_with('}')) else {
             let message = format!("`{key}` has a brace without its other half");
             flaws.push(Flaw::new(span, message).help(format!("the one placeholder here is `{{{known}}}`")));

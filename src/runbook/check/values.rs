@@ -38,8 +38,7 @@ fn lock(view: &View<'_>, flaws: &mut Vec<Flaw>) {
     match (view.value("lock"), alone) {
         (None, None) => {
             let help = "add `lock = \"NAME\"`, the same in all runbooks of this environment, or `alone = true` if nobody else deploys it";
-            // The whole file lacks it, so its first line stands for it.
-            flaws.push(Flaw::new(0..0, "the runbook has neither `lock` nor `alone = true`").help(help));
+            flaws.push(Flaw::whole("the runbook has neither `lock` nor `alone = true`").help(help));
         }
         (Some(lock), Some(alone)) => {
             let flaw = Flaw::new(alone.span(), "the runbook has a `lock` and says `alone = true`")

@@ -2,6 +2,7 @@ use std::path::PathBuf;
 
 use super::*;
 
+mod drawn;
 mod properties;
 mod shapes;
 
@@ -71,314 +72,32 @@ fn problems_are_data_too() {
 }
 
 #[test]
-fn an_empty_file() {
-    insta::assert_snapshot!(drawn(""), @r#"
-    error: the runbook has no `format`
-     --> runbooks/x.toml:1:1
-      |
-    1 |
-      | ^ `format` is missing
-      |
-      = help: add `format`: Version of this format: 1.
-
-    error: the runbook has no `title`
-     --> runbooks/x.toml:1:1
-      |
-    1 |
-      | ^ `title` is missing
-      |
-      = help: add `title`: What the procedure is for, in the words of the people who run it.
-
-    error: the runbook has no `environment`
-     --> runbooks/x.toml:1:1
-      |
-    1 |
-      | ^ `environment` is missing
-      |
-      = help: add `environment`: Name of the environment, typed by a person where something unexpected would be destroyed.
-
-    error: the runbook has no `step`
-     --> runbooks/x.toml:1:1
-      |
-    1 |
-      | ^ `step` is missing
-      |
-      = help: add `step`: The steps, in order.
-
-    error: the runbook has neither `lock` nor `alone = true`
-     --> runbooks/x.toml:1:1
-      |
-    1 |
-      | ^
-      |
-      = help: add `lock = "NAME"`, the same in all runbooks of this environment, or `alone = true` if nobody else deploys it
-
-    error: could not use the runbook runbooks/x.toml: 5 problems
-    "#);
-}
-
-#[test]
-fn syntax_errors_are_told_all_and_alone() {
-    insta::assert_snapshot!(drawn("format = \ntitle = \"x\n[[step]\nid = 1\n"), @r#"
-    error: string values must be quoted, expected literal string
-     --> runbooks/x.toml:1:10
-      |
-    1 | format = 
-      |          ^
-      |
-      = help: put text into quotes, numbers and true or false not
-
-    error: invalid basic string, expected `"`
-     --> runbooks/x.toml:2:11
-      |
-    2 | title = "x
-      |           ^
-      |
-      = help: close the text with a quote on the same line, or begin it with three
-
-    error: unclosed array table, expected `]`
-     --> runbooks/x.toml:3:8
-      |
-    3 | [[step]
-      |        ^
-
-    error: could not use the runbook runbooks/x.toml: 3 problems
-    "#);
-}
-
-#[test]
-fn a_doubled_key_does_not_hide_the_rest() {
-    insta::assert_snapshot!(drawn(&LITTLE.replace("alone = true", "alone = true\nalone = false\nslakc = 1")), @r#"
-    error: duplicate key
-     --> runbooks/x.toml:5:1
-      |
-    5 | alone = false
-      | ^^^^^
-      |
-      = help: a key may be written once in a table: remove one of the two
-
-    error: the runbook has no key `slakc`
-     --> runbooks/x.toml:6:1
-      |
-    6 | slakc = 1
-      | ^^^^^ unknown key
-      |
-      = help: did you mean `slack`?
-
-    error: could not use the runbook runbooks/x.toml: 2 problems
-    "#);
-}
-
-#[test]
-fn a_file_of_a_newer_format_is_told_as_that_alone() {
-    insta::assert_snapshot!(drawn("format = 2\nnew_thing = true\n"), @r#"
-    error: this runbook has format 2; this catalog-deploy reads format 1
-     --> runbooks/x.toml:1:10
-      |
-    1 | format = 2
-      |          ^ newer than this program
-      |
-      = help: update catalog-deploy, or use the runbook's version from before the change of format
-
-    error: could not use the runbook runbooks/x.toml: 1 problem
-    "#);
-    insta::assert_snapshot!(drawn(&LITTLE.replace("format = 1", "format = 0")), @r#"
-    error: `format` is out of range
-     --> runbooks/x.toml:1:10
-      |
-    1 | format = 0
-      |          ^ it must be 1
-
-    error: could not use the runbook runbooks/x.toml: 1 problem
-    "#);
-}
-
-#[test]
-fn a_huge_file_is_refused() {
-    insta::assert_snapshot!(drawn(&" ".repeat(LARGEST + 1)), @r#"
-    error: the file has 1025 KiB; a runbook has at most 1024 KiB
-    --> runbooks/x.toml
-     = help: is this the right file?
-
-    error: could not use the runbook runbooks/x.toml: 1 problem
-    "#);
-    assert_eq!(drawn(&format!("{LITTLE}{}", " ".repeat(LARGEST - LITTLE.len()))), "no problem");
-}
-
-#[test]
-fn bytes_that_are_no_text() {
-    insta::assert_snapshot!(drawn("format = 1\ntitle\0 = \"x\"\n"), @r#"
-    error: invalid unquoted key, expected letters, numbers, `-`, `_`
-     --> runbooks/x.toml:2:6
-      |
-    2 | title␀ = "x"
-      |      ^
-      |
-      = help: a key of other letters needs quotes
-
-    error: could not use the runbook runbooks/x.toml: 1 problem
-    "#);
-}
-
-#[test]
-fn hidden_characters() {
-    insta::assert_snapshot!(drawn(&LITTLE.replace("\"Look.\"", r#""Look.\u001b[8m""#)), @r#"
-    error: this text holds the control character U+001B
-      --> runbooks/x.toml:10:16
-       |
-    10 | instructions = "Look.\u001b[8m"
-       |                ^^^^^^^^^^^^^^^^
-       |
-       = help: remove it: it would not be seen on a terminal
-
-    error: could not use the runbook runbooks/x.toml: 1 problem
-    "#);
-}
-
-#[test]
-fn carets_stand_under_text_beyond_ascii() {
-    let line = "slack = { channel = \"日本語 🔒 é\", chanel = \"x\" }";
-    let text = LITTLE.replace("alone = true", &format!("alone = true\r\n{line}\r"));
-    insta::assert_snapshot!(drawn(&text), @r#"
-    error: `[slack]` has no key `chanel`
-     --> runbooks/x.toml:5:32
-      |
-    5 | slack = { channel = "日本語 🔒 é", chanel = "x" }
-      |                                    ^^^^^^ unknown key
-      |
-      = help: did you mean `channel`?
-
-    error: could not use the runbook runbooks/x.toml: 1 problem
-    "#);
-}
-
-#[test]
-fn all_problems_at_once_of_shape_and_of_meaning() {
-    let text = r#"format = 1
-titel = "x"
-environment = 3
-lock = "a b"
-
-[airflow]
-url = "http://airflow.example.org"
-short_wait = "2"
-
-[[step]]
-id = "go"
-kind = "aply"
-title = "Go"
-
-[[step]]
-id = "go"
-kind = "set-flag"
-title = "Flag"
-"#;
-    insta::assert_snapshot!(drawn(text), @r#"
-    error: the runbook has no `title`
-     --> runbooks/x.toml:1:1
-      |
-    1 | format = 1
-      | ^ `title` is missing
-      |
-      = help: add `title`: What the procedure is for, in the words of the people who run it.
-
-    error: the runbook has no key `titel`
-     --> runbooks/x.toml:2:1
-      |
-    2 | titel = "x"
-      | ^^^^^ unknown key
-      |
-      = help: did you mean `title`?
-
-    error: `environment` wants text in quotes
-     --> runbooks/x.toml:3:15
-      |
-    3 | environment = 3
-      |               ^ this is a whole number
-
-    error: the lock cannot be called `a b`: it becomes part of a git ref
-     --> runbooks/x.toml:4:8
-      |
-    4 | lock = "a b"
-      |        ^^^^^
-      |
-      = help: use letters, digits, `-` and `_`
-
-    error: `lock` needs `[infrastructure]`: the lock lives on that repository's remote
-     --> runbooks/x.toml:4:8
-      |
-    4 | lock = "a b"
-      |        ^^^^^
-      |
-      = help: add `[infrastructure]`, or say `alone = true`
-
-    error: `[airflow]` has no `known_dag`
-     --> runbooks/x.toml:6:1
-      |
-    6 | [airflow]
-      | ^^^^^^^^^ `known_dag` is missing
-      |
-      = help: add `known_dag`: A DAG that surely exists; if it cannot be seen, this account's "nothing runs" means nothing.
-
-    error: `airflow.url` is no address that can be used
-     --> runbooks/x.toml:7:7
-      |
-    7 | url = "http://airflow.example.org"
-      |       ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ plain http beyond this machine
-      |
-      = help: use https: http is accepted for loopback only
-
-    error: `short_wait` is not a length of time: time unit needed, for example 2sec or 2ms
-     --> runbooks/x.toml:8:14
-      |
-    8 | short_wait = "2"
-      |              ^^^
-      |
-      = help: write it like `90s`, `15m` or `1h 30m`
-
-    error: `kind` cannot be `aply`
-      --> runbooks/x.toml:12:8
-       |
-    12 | kind = "aply"
-       |        ^^^^^^ unknown value
-       |
-       = help: did you mean `apply`?
-
-    error: two steps are called `go`
-      --> runbooks/x.toml:16:6
-       |
-    11 | id = "go"
-       |      ---- first used here
-    ...
-    16 | id = "go"
-       |      ^^^^ used again
-       |
-       = help: a step's id names its gate and its place in the journal: give each its own
-
-    error: step `go` needs `[infrastructure]`, which the runbook does not have
-      --> runbooks/x.toml:17:8
-       |
-    17 | kind = "set-flag"
-       |        ^^^^^^^^^^ `set-flag` needs it
-       |
-       = help: add `[infrastructure]`, or remove the step
-
-    error: nothing gives back what step `go` holds
-      --> runbooks/x.toml:17:8
-       |
-    17 | kind = "set-flag"
-       |        ^^^^^^^^^^ the flag stays true
-       |
-       = help: add a step after the apply with `kind = "give-back"` and `of = "go"`
-
-    error: could not use the runbook runbooks/x.toml: 12 problems
-    "#);
-}
-
-#[test]
 fn more_problems_than_anybody_reads_are_counted() {
     let many: String = (0..80).map(|number| format!("zz{number} = 1\n")).collect();
     let text = drawn(&format!("{many}{LITTLE}"));
     assert!(text.contains("… and 30 more\n"), "{text}");
     assert!(text.contains("80 problems"), "{text}");
+}
+
+#[test]
+fn a_secret_in_an_address_is_not_drawn() {
+    let github = "[github]\nrepository = \"a/b\"\napi_url = \"https://me:geheim@api.github.com\"\n";
+    for text in [format!("{LITTLE}{github}"), format!("{LITTLE}{}", github.replace(" = \"https", " \"https"))] {
+        let text = drawn(&text);
+        assert!(text.contains("api_url") && !text.contains("geheim"), "{text}");
+    }
+}
+
+#[test]
+fn a_file_of_nothing_but_problems_is_answered_soon() {
+    let keys: String = (0..10_000).map(|number| format!("z{number} = 1\n")).collect();
+    let line = format!("step = [{}]", "1,".repeat(100_000));
+    let steps = "[[step]]\nkind='give-back'\nof='x'\n".repeat(20_000);
+    let started = std::time::Instant::now();
+    for text in [keys, line, steps] {
+        let problems = load("x", file(), &text).unwrap_err();
+        assert!(problems.render(false).len() < 100_000);
+    }
+    // Seconds in a debug build; squared effort would take hours.
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
 }

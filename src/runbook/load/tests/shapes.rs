@@ -2,6 +2,7 @@
 //! (draft 2020-12), knows nothing of `shape.rs`, and covers the words that `definition.rs` lists.
 
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 use serde_json::Value;
 
@@ -67,12 +68,14 @@ fn judge(root: &Value, schema: &Value, value: &Value) -> (bool, BTreeSet<String>
     (ok, seen)
 }
 
+static PRINTED: LazyLock<Value> =
+    LazyLock::new(|| serde_json::from_str(&crate::runbook::document::render_schema()).unwrap());
+
 /// Both answers about one text: of the printed schema, and of the loader's shape check.
 fn both(text: &str) -> (bool, bool) {
-    let schema: Value = serde_json::from_str(&crate::runbook::document::render_schema()).unwrap();
     let value: Value = serde_json::to_value(toml::from_str::<toml::Table>(text).unwrap()).unwrap();
     let document = DeTable::parse(text).unwrap();
-    (judge(&schema, &schema, &value).0, shape::check(&document, definition::schema()).is_empty())
+    (judge(&PRINTED, &PRINTED, &value).0, shape::check(&document, definition::schema()).is_empty())
 }
 
 #[test]
