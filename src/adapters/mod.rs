@@ -13,6 +13,7 @@ pub mod http;
 pub mod lock;
 pub mod notify;
 pub mod process;
+pub mod prompt;
 pub mod registry;
 pub mod sentry;
 

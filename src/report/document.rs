@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::held::describe;
+use super::held::{brief, describe};
 use super::text::{between, clean, date_and_time, elapsed, limit, short_digest, time_of_day, wrap};
 use super::words;
 use crate::event::{Ended, Stamped};
@@ -201,7 +201,8 @@ fn held(page: &mut Page, told: &Told) {
             None if told.held.all().iter().any(|held| held.id == taken.held.id) => "still held".into(),
             None => "stays, or never happened".into(),
         };
-        format!("{} {}: {fate}", time_of_day(taken.at), describe(&taken.held))
+        let what = if taken.returned.is_some() { brief(&taken.held) } else { describe(&taken.held) };
+        format!("{} {what}: {fate}", time_of_day(taken.at))
     });
     page.list("Changed only for the deploy", taken);
 }
@@ -303,12 +304,10 @@ Changes
 
 Changed only for the deploy
 ---------------------------
-  23:02:27 docker_image_tag in environments/prod/catalog-airflow.tf, now
-    "rel-2", before "rel-1" (in /src/infra on laptop): could not be given back:
-    somebody edited the line
-  23:02:28 running_dags_cleared in environments/prod/catalog-airflow.tf, now
-    true, before false (in /src/infra on laptop): given back 23:03:59:
-    running_dags_cleared is false again
+  23:02:27 docker_image_tag in environments/prod/catalog-airflow.tf: could not
+    be given back: somebody edited the line
+  23:02:28 running_dags_cleared in environments/prod/catalog-airflow.tf: given
+    back 23:03:59: running_dags_cleared is false again
 
 Known
 -----
@@ -367,8 +366,8 @@ What went wrong
 
 ## Changed only for the deploy
 
-- 23:02:27 docker_image_tag in environments/prod/catalog-airflow.tf, now "rel-2", before "rel-1" (in /src/infra on laptop): could not be given back: somebody edited the line
-- 23:02:28 running_dags_cleared in environments/prod/catalog-airflow.tf, now true, before false (in /src/infra on laptop): given back 23:03:59: running_dags_cleared is false again
+- 23:02:27 docker_image_tag in environments/prod/catalog-airflow.tf: could not be given back: somebody edited the line
+- 23:02:28 running_dags_cleared in environments/prod/catalog-airflow.tf: given back 23:03:59: running_dags_cleared is false again
 
 ## Known
 

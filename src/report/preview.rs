@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::Sink;
 use super::text::{clean, clean_lines, count, date_and_time, wrap};
 use super::words;
-use crate::event::{Event, Evidence, Mode, Question, Refusal, Stamped, StepHead, StepResult};
+use crate::event::{Event, Evidence, Question, Refusal, Stamped, StepHead, StepResult};
 use crate::facts::Parameters;
 
 /// Kinds whose change lasts only for the time of a deploy, or that ask a person: alone they are no deploy.
@@ -66,8 +66,7 @@ impl Seen {
 impl Sink for Preview {
     fn event(&mut self, stamped: &Stamped) {
         match &stamped.event {
-            Event::RunStarted { runbook, source, hash, title, mode, who, host, parameters, steps, .. } => {
-                debug_assert_eq!(*mode, Mode::Preview, "the report of a dry run is for dry runs");
+            Event::RunStarted { runbook, source, hash, title, who, host, parameters, steps, .. } => {
                 self.start = Some(Start {
                     at: stamped.at,
                     runbook: runbook.clone(),
@@ -276,7 +275,7 @@ fn times(number: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Strength;
+    use crate::event::{Mode, Strength};
     use crate::report::samples::*;
 
     fn told(events: Vec<Event>, width: usize) -> String {

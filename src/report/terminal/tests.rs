@@ -138,11 +138,9 @@ apply: Apply the plan to production
 apply: yes, by --approve
 took no effect: apply the plan 0123456789ab: terraform exited 1
  6 apply: failed: terraform: apply: InsufficientInstanceCapacity in us-east-1a
-given back: running_dags_cleared in environments/prod/catalog-airflow.tf, now
-            true, before false (in /src/infra on laptop): running_dags_cleared
-            is false again
-could not give back: docker_image_tag in environments/prod/catalog-airflow.tf,
-                     now "rel-2", before "rel-1" (in /src/infra on laptop):
+given back: running_dags_cleared in environments/prod/catalog-airflow.tf:
+            running_dags_cleared is false again
+could not give back: docker_image_tag in environments/prod/catalog-airflow.tf:
                      somebody edited the line
 •  1    The infrastructure checkout is clean and up to date · no DAG is runnin…
 ✔  2    Publish the drafted catalog release · draft catalog-2024.09.09.23.00.5…
@@ -174,8 +172,8 @@ apply: Apply the plan to production
 apply: yes, by --approve
 took no effect: apply the plan 0123456789ab: terraform exited 1
  6 apply: failed: terraform: apply: InsufficientInstanceCapacity in us-east-1a
-given back: running_dags_cleared in environments/prod/catalog-airflow.tf, now true, before false (in /src/infra on laptop): running_dags_cleared is false again
-could not give back: docker_image_tag in environments/prod/catalog-airflow.tf, now "rel-2", before "rel-1" (in /src/infra on laptop): somebody edited the line
+given back: running_dags_cleared in environments/prod/catalog-airflow.tf: running_dags_cleared is false again
+could not give back: docker_image_tag in environments/prod/catalog-airflow.tf: somebody edited the line
 •  1    The infrastructure checkout is clean and up to date · no DAG is running among 14 that this account sees: flickr_workflow, flickr_workflow, flickr_workflow, flickr_workflow, flickr_workflow, …
 ✔  2    Publish the drafted catalog release · draft catalog-2024.09.09.23.00.57 holds 4 changes
 •  3    The release's Docker image is on GHCR · nothing to do
