@@ -154,7 +154,7 @@ impl<W: Write + Send> Sink for Lines<W> {
                 self.of(at, step, if wanted { &text } else { "" });
             }
             Event::Output { step, line } if normal => self.of(at, step, &format!("| {}", clean(line))),
-            Event::GateAsked { question } => {
+            Event::GateAsked { question } if !self.steps.preview() => {
                 self.question(at, question);
                 self.asked = Some(question.clone());
             }
@@ -303,6 +303,12 @@ mod tests {
 23:01:57 [ 3/ 7] image: waiting for ghcr.io to have rel-2024.09.09.23.00.57, 1m 00s of 30m
 23:02:27 [ 3/ 7] image: waiting for ghcr.io to have rel-2024.09.09.23.00.57, 1m 30s of 30m
 "###);
+    }
+
+    #[test]
+    fn a_preview_asks_nobody() {
+        let events = [stamped(0, started(Mode::Preview)), stamped(1, Event::GateAsked { question: question("apply") })];
+        assert!(!told(&events, Verbosity::Verbose).contains("--approve"));
     }
 
     #[test]

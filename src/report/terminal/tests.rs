@@ -269,3 +269,40 @@ grace on desk goes on with this run
    7    Ist die Produktion gesund? 本番は正常ですか 🚀
 "###);
 }
+
+#[test]
+fn a_preview_leaves_the_telling_to_its_report() {
+    let events = [
+        stamped(0, started(Mode::Preview)),
+        stamped(0, step_started("checkout")),
+        stamped(0, step_started("publish")),
+        stamped(1, saw("checkout", Evidence::warning("an unmerged version bump is open"))),
+        stamped(1, Event::GateAsked { question: question("publish") }),
+        stamped(1, finished("publish", StepResult::WouldChange)),
+        stamped(2, refused("checkout", "the checkout is 2 commits behind", "git pull --ff-only")),
+    ];
+    let shown = Shown::new(30, 80, Verbosity::Normal).tell(&events);
+    insta::assert_snapshot!(shown.picture(), @r###"
+prod: Deploy the catalog to production (dry run, nothing is changed)
+  run 2024-09-09-adal · ada on laptop · runbook built in
+✘  1    The infrastructure checkout is clean and up to date · refused: the che…
+✔  2    Publish the drafted catalog release · would change
+   3    The release's Docker image is on GHCR
+   4 🔒 Bump the catalog version in the infrastructure repository [asks]
+   5    Set running_dags_cleared to true
+   6 🔒 Plan and apply with Terraform [asks]
+   7    Ist die Produktion gesund? 本番は正常ですか 🚀
+"###);
+}
+
+/// The real thing on the real stderr, for eyes: `cargo test --lib -- --ignored --nocapture for_eyes`.
+#[test]
+#[ignore = "draws on the terminal for some seconds"]
+fn for_eyes() {
+    let mut terminal = Terminal::stderr(ColorChoice::Always, Verbosity::Normal);
+    let shift = Timestamp::now().duration_since(at(0));
+    for event in failing() {
+        terminal.event(&Stamped { at: event.at + shift, event: event.event });
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
