@@ -1,5 +1,7 @@
 //! `show RUN`: one run, told from its events, as text or Markdown. As JSON a run is its events ([`super::json`]).
 
+#[cfg(test)]
+mod tests;
 mod told;
 
 use std::fmt::Write as _;
@@ -7,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::held::describe;
+use super::held::{brief, describe};
 use super::text::{between, clean, date_and_time, elapsed, limit, short_digest, time_of_day, wrap};
 use super::words;
 use crate::event::{Ended, Stamped};
@@ -201,7 +203,8 @@ fn held(page: &mut Page, told: &Told) {
             None if told.held.all().iter().any(|held| held.id == taken.held.id) => "still held".into(),
             None => "stays, or never happened".into(),
         };
-        format!("{} {}: {fate}", time_of_day(taken.at), describe(&taken.held))
+        let what = if taken.returned.is_some() { brief(&taken.held) } else { describe(&taken.held) };
+        format!("{} {what}: {fate}", time_of_day(taken.at))
     });
     page.list("Changed only for the deploy", taken);
 }
@@ -249,172 +252,4 @@ fn ending(page: &mut Page, told: &Told, incident: Option<&str>) {
 
 fn spent(from: Timestamp, to: Timestamp) -> String {
     elapsed(between(from, to))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::{Event, Mode};
-    use crate::report::samples::*;
-
-    #[test]
-    fn a_failed_run_as_text() {
-        insta::assert_snapshot!(render(&failing(), Some(INCIDENT), Format::Text, 80), @r###"
-Run 2024-09-09-adal: Deploy the catalog to production
-=====================================================
-  runbook: prod (built in, sha256 5f2d5f2d5f2d)
-  what: deploy
-  who: ada on laptop
-  started: 2024-09-09 23:00:57 UTC
-  ended: 2024-09-09 23:04:00 UTC
-  duration: 3m 03s
-  result: not-given-back (exit 9)
-
-Asked for
----------
-  override: DAG batched_update may be killed: agreed with Grace
-
-Steps
------
-  23:00:57 1. The infrastructure checkout is clean and up to date (checkout): •
-    nothing to do, 1s
-  23:00:59 2. Publish the drafted catalog release (publish): ✔ done, 41s
-  23:01:40 3. The release's Docker image is on GHCR (image): • nothing to do,
-    46s
-  23:02:27 4. 🔒 Bump the catalog version in the infrastructure repository
-    (bump): ✔ done, 1s
-  23:02:28 5. Set running_dags_cleared to true (flag): ✔ done, 1s
-  23:02:29 6. 🔒 Plan and apply with Terraform (apply): ✘ failed: terraform:
-    apply: InsufficientInstanceCapacity in us-east-1a, 1m 29s
-  --:--:-- 7. Ist die Produktion gesund? 本番は正常ですか 🚀 (health): not
-    reached
-
-Gates
------
-  23:01:37 publish: yes, at the terminal (digest 0123456789ab)
-  23:02:57 apply: yes, by --approve (digest 0123456789ab)
-
-Changes
--------
-  23:01:38 publish catalog-2024.09.09.23.00.57: done
-  23:02:27 bump docker_image_tag to rel-2: done
-  23:02:28 set running_dags_cleared to true: done
-  23:02:58 apply the plan 0123456789ab: took no effect: terraform exited 1
-
-Changed only for the deploy
----------------------------
-  23:02:27 docker_image_tag in environments/prod/catalog-airflow.tf, now
-    "rel-2", before "rel-1" (in /src/infra on laptop): could not be given back:
-    somebody edited the line
-  23:02:28 running_dags_cleared in environments/prod/catalog-airflow.tf, now
-    true, before false (in /src/infra on laptop): given back 23:03:59:
-    running_dags_cleared is false again
-
-Known
------
-  image: rel-2024.09.09.23.00.57 sha256:feed
-  Airflow: 2.10.1
-
-What went wrong
----------------
-  could not apply the plan: InsufficientInstanceCapacity in us-east-1a
-  still held: docker_image_tag in environments/prod/catalog-airflow.tf, now
-    "rel-2", before "rel-1" (in /src/infra on laptop)
-  next: catalog-deploy resume 2024-09-09-adal
-  next: catalog-deploy restore 2024-09-09-adal
-  Consider this a Production Incident and notify the team.
-"###);
-    }
-
-    #[test]
-    fn a_failed_run_as_markdown() {
-        insta::assert_snapshot!(render(&failing(), Some(INCIDENT), Format::Markdown, 80), @r###"
-# Run 2024-09-09-adal: Deploy the catalog to production
-
-- runbook: prod (built in, sha256 5f2d5f2d5f2d)
-- what: deploy
-- who: ada on laptop
-- started: 2024-09-09 23:00:57 UTC
-- ended: 2024-09-09 23:04:00 UTC
-- duration: 3m 03s
-- result: not-given-back (exit 9)
-
-## Asked for
-
-- override: DAG batched_update may be killed: agreed with Grace
-
-## Steps
-
-- 23:00:57 1. The infrastructure checkout is clean and up to date (checkout): • nothing to do, 1s
-- 23:00:59 2. Publish the drafted catalog release (publish): ✔ done, 41s
-- 23:01:40 3. The release's Docker image is on GHCR (image): • nothing to do, 46s
-- 23:02:27 4. 🔒 Bump the catalog version in the infrastructure repository (bump): ✔ done, 1s
-- 23:02:28 5. Set running_dags_cleared to true (flag): ✔ done, 1s
-- 23:02:29 6. 🔒 Plan and apply with Terraform (apply): ✘ failed: terraform: apply: InsufficientInstanceCapacity in us-east-1a, 1m 29s
-- --:--:-- 7. Ist die Produktion gesund? 本番は正常ですか 🚀 (health): not reached
-
-## Gates
-
-- 23:01:37 publish: yes, at the terminal (digest 0123456789ab)
-- 23:02:57 apply: yes, by --approve (digest 0123456789ab)
-
-## Changes
-
-- 23:01:38 publish catalog-2024.09.09.23.00.57: done
-- 23:02:27 bump docker_image_tag to rel-2: done
-- 23:02:28 set running_dags_cleared to true: done
-- 23:02:58 apply the plan 0123456789ab: took no effect: terraform exited 1
-
-## Changed only for the deploy
-
-- 23:02:27 docker_image_tag in environments/prod/catalog-airflow.tf, now "rel-2", before "rel-1" (in /src/infra on laptop): could not be given back: somebody edited the line
-- 23:02:28 running_dags_cleared in environments/prod/catalog-airflow.tf, now true, before false (in /src/infra on laptop): given back 23:03:59: running_dags_cleared is false again
-
-## Known
-
-- image: rel-2024.09.09.23.00.57 sha256:feed
-- Airflow: 2.10.1
-
-## What went wrong
-
-- could not apply the plan: InsufficientInstanceCapacity in us-east-1a
-- still held: docker_image_tag in environments/prod/catalog-airflow.tf, now "rel-2", before "rel-1" (in /src/infra on laptop)
-- next: `catalog-deploy resume 2024-09-09-adal`
-- next: `catalog-deploy restore 2024-09-09-adal`
-- Consider this a Production Incident and notify the team.
-"###);
-    }
-
-    #[test]
-    fn a_run_whose_process_died_names_the_way_on() {
-        let events = &failing()[..30];
-        let text = render(events, Some(INCIDENT), Format::Text, 80);
-        assert!(text.contains("result: not finished, or its process died"), "{text}");
-        assert!(text.contains("apply the plan 0123456789ab: begun, and its end was not recorded"), "{text}");
-        assert!(text.ends_with("next: catalog-deploy restore 2024-09-09-adal\n"), "{text}");
-        assert!(!text.contains(INCIDENT));
-    }
-
-    #[test]
-    fn a_resumed_and_closed_run() {
-        let mut events = failing();
-        events.push(stamped(900, Event::RunResumed { who: "grace".into(), host: "desk".into() }));
-        events.push(stamped(901, Event::GivenBack { held: "bump/version".into(), how: "put back by hand".into() }));
-        events.push(stamped(902, Event::RunClosed { why: "restored".into() }));
-        let text = render(&events, None, Format::Text, 80);
-        assert!(text.contains("gone on with: grace on desk, 2024-09-09 23:15:57 UTC"), "{text}");
-        assert!(text.contains("closed: restored"), "{text}");
-        assert!(!text.contains("still held"), "{text}");
-        assert!(!text.contains("next: "), "{text}");
-    }
-
-    #[test]
-    fn outside_text_is_no_markup() {
-        let events = [
-            stamped(0, started(Mode::Deploy)),
-            stamped(1, Event::Warned { text: "[click](http://evil) `x` <script>".into() }),
-        ];
-        let text = render(&events, None, Format::Markdown, 80);
-        assert!(text.contains(r"\[click\](http://evil) \`x\` \<script\>"), "{text}");
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::event::{Ended, Event};
-use crate::facts::{Held, Place};
+use crate::facts::{Held, Place, Thing};
 
 /// A fold over events: changed for the time of the deploy and not given back yet.
 #[derive(Debug, Clone, Default)]
@@ -18,7 +18,6 @@ struct Intended {
     what: String,
     takes: Vec<String>,
     keeps: Vec<Held>,
-    doubt: bool,
 }
 
 impl StillHeld {
@@ -30,7 +29,7 @@ impl StillHeld {
                 self.held = held;
                 self.held.extend(holds.iter().cloned());
                 let takes = holds.iter().map(|held| held.id.clone()).collect();
-                self.open.insert(effect.clone(), Intended { what: what.clone(), takes, keeps: kept, doubt: false });
+                self.open.insert(effect.clone(), Intended { what: what.clone(), takes, keeps: kept });
             }
             Event::Outcome { effect, ended: Ended::Done } => {
                 self.open.remove(effect);
@@ -40,11 +39,6 @@ impl StillHeld {
                 if let Some(intended) = self.open.remove(effect) {
                     self.held.retain(|held| !intended.takes.contains(&held.id));
                     self.held.extend(intended.keeps);
-                }
-            }
-            Event::Outcome { effect, ended: Ended::InDoubt { .. } } => {
-                if let Some(intended) = self.open.get_mut(effect) {
-                    intended.doubt = true;
                 }
             }
             Event::GivenBack { held, .. } => self.held.retain(|it| &it.id != held),
@@ -57,9 +51,9 @@ impl StillHeld {
         &self.held
     }
 
-    /// What an obligation is in words; its id where it is not known.
+    /// What an obligation is, without its values, which have just changed; its id where it is not known.
     pub fn name(&self, id: &str) -> String {
-        self.held.iter().find(|held| held.id == id).map_or_else(|| id.to_owned(), describe)
+        self.held.iter().find(|held| held.id == id).map_or_else(|| id.to_owned(), brief)
     }
 
     /// What an effect is for; its name where it is not known.
@@ -71,10 +65,14 @@ impl StillHeld {
     pub fn in_doubt(&self) -> impl Iterator<Item = &str> {
         self.open.values().map(|intended| intended.what.as_str())
     }
+}
 
-    /// Effects whose answer was lost.
-    pub fn lost(&self) -> usize {
-        self.open.values().filter(|intended| intended.doubt).count()
+/// What was changed, without its values.
+pub fn brief(held: &Held) -> String {
+    match &held.thing {
+        Thing::Attribute { file, attribute, .. } => format!("{attribute} in {file}"),
+        Thing::PausedDag { dag } => format!("DAG {dag}"),
+        Thing::Lock { .. } | Thing::Shell { .. } => held.to_string(),
     }
 }
 

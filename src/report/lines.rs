@@ -154,7 +154,7 @@ impl<W: Write + Send> Sink for Lines<W> {
                 self.of(at, step, if wanted { &text } else { "" });
             }
             Event::Output { step, line } if normal => self.of(at, step, &format!("| {}", clean(line))),
-            Event::GateAsked { question } => {
+            Event::GateAsked { question } if !self.steps.preview() => {
                 self.question(at, question);
                 self.asked = Some(question.clone());
             }
@@ -254,8 +254,8 @@ mod tests {
 23:03:57 [ 6/ 7] apply: | Error: InsufficientInstanceCapacity
 23:03:58 took no effect: apply the plan 0123456789ab: terraform exited 1
 23:03:58 [ 6/ 7] apply: failed: terraform: apply: InsufficientInstanceCapacity in us-east-1a (1m 29s)
-23:03:59 given back: running_dags_cleared in environments/prod/catalog-airflow.tf, now true, before false (in /src/infra on laptop): running_dags_cleared is false again
-23:04:00 could not give back: docker_image_tag in environments/prod/catalog-airflow.tf, now "rel-2", before "rel-1" (in /src/infra on laptop): somebody edited the line
+23:03:59 given back: running_dags_cleared in environments/prod/catalog-airflow.tf: running_dags_cleared is false again
+23:04:00 could not give back: docker_image_tag in environments/prod/catalog-airflow.tf: somebody edited the line
 23:04:00 could not apply the plan: InsufficientInstanceCapacity in us-east-1a
 23:04:00 still held: docker_image_tag in environments/prod/catalog-airflow.tf, now "rel-2", before "rel-1" (in /src/infra on laptop)
 23:04:00 next: catalog-deploy resume 2024-09-09-adal
@@ -282,7 +282,7 @@ mod tests {
 23:02:57 [ 6/ 7] apply: answered yes, by --approve
 23:03:58 took no effect: apply the plan 0123456789ab: terraform exited 1
 23:03:58 [ 6/ 7] apply: failed: terraform: apply: InsufficientInstanceCapacity in us-east-1a (1m 29s)
-23:04:00 could not give back: docker_image_tag in environments/prod/catalog-airflow.tf, now "rel-2", before "rel-1" (in /src/infra on laptop): somebody edited the line
+23:04:00 could not give back: docker_image_tag in environments/prod/catalog-airflow.tf: somebody edited the line
 23:04:00 could not apply the plan: InsufficientInstanceCapacity in us-east-1a
 23:04:00 still held: docker_image_tag in environments/prod/catalog-airflow.tf, now "rel-2", before "rel-1" (in /src/infra on laptop)
 23:04:00 next: catalog-deploy resume 2024-09-09-adal
@@ -303,6 +303,12 @@ mod tests {
 23:01:57 [ 3/ 7] image: waiting for ghcr.io to have rel-2024.09.09.23.00.57, 1m 00s of 30m
 23:02:27 [ 3/ 7] image: waiting for ghcr.io to have rel-2024.09.09.23.00.57, 1m 30s of 30m
 "###);
+    }
+
+    #[test]
+    fn a_preview_asks_nobody() {
+        let events = [stamped(0, started(Mode::Preview)), stamped(1, Event::GateAsked { question: question("apply") })];
+        assert!(!told(&events, Verbosity::Verbose).contains("--approve"));
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub struct Announcer {
     preview: bool,
     facts: Facts,
     held: StillHeld,
+    /// Ids of the steps that judge production after the apply.
+    checks: Vec<String>,
     health: Option<String>,
 }
 
@@ -42,7 +44,9 @@ impl Announcer {
     pub fn event(&mut self, event: &Event) -> Option<String> {
         self.held.event(event);
         let text = match event {
-            Event::RunStarted { run, runbook, mode, who, host, parameters, .. } => {
+            Event::RunStarted { run, runbook, mode, who, host, parameters, steps, .. } => {
+                let checks = steps.iter().filter(|head| head.kind == "post-checks");
+                self.checks = checks.map(|head| head.id.clone()).collect();
                 self.run.clone_from(run);
                 self.runbook.clone_from(runbook);
                 self.preview = *mode == Mode::Preview;
@@ -67,9 +71,15 @@ impl Announcer {
                 escape(&question.title),
                 code(short_digest(&question.digest)),
             )),
-            Event::StepFinished { result, .. } => {
-                if let StepResult::Unhealthy { .. } | StepResult::Inconclusive { .. } = result {
-                    self.health = Some(words::result_line(result));
+            Event::StepFinished { step, result } => {
+                match result {
+                    StepResult::Unhealthy { .. } | StepResult::Inconclusive { .. } => {
+                        self.health = Some(words::result_line(result));
+                    }
+                    StepResult::Satisfied | StepResult::Changed if self.checks.contains(step) => {
+                        self.health.get_or_insert_with(|| "healthy".into());
+                    }
+                    _ => {}
                 }
                 None
             }
@@ -87,7 +97,7 @@ impl Announcer {
     fn end(&self, message: &str) -> String {
         let mut lines = vec![format!("{} is done: {}", self.name(), escape(message))];
         self.deployment(&mut lines);
-        lines.push(format!("Production: {}.", self.health.as_deref().map_or("no problem found".into(), escape)));
+        lines.extend(self.health.as_deref().map(|health| format!("Production: {}.", escape(health))));
         lines.join("\n")
     }
 
@@ -181,13 +191,13 @@ Consider this a Production Incident and notify the team.
     fn the_end_names_the_pull_requests_and_the_health() {
         let pull = PullRequestFact { number: 7, url: "https://github.com/o/r/pull/7".into() };
         let learned = Event::Learned { step: "pull-request".into(), fact: Fact::PullRequest(pull) };
-        let events = [started(Mode::Rollback), learned, ended(0)];
+        let events = [started(Mode::Rollback), learned, finished("health", StepResult::Satisfied), ended(0)];
         insta::assert_snapshot!(announced(&events).join("\n---\n"), @r###"
 *prod* starts: run `2024-09-09-adal`, by ada on laptop, image `rel-2024.08.22.20.53.01`.
 ---
 *prod* is done: Deployed.
 Infrastructure pull request: https://github.com/o/r/pull/7
-Production: no problem found.
+Production: healthy.
 "###);
     }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use jiff::Timestamp;
 
-use crate::event::{Event, Label, Stamped, StepHead, StepResult};
+use crate::event::{Event, Label, Mode, Stamped, StepHead, StepResult};
 
 use super::text::clean;
 
@@ -66,11 +66,17 @@ impl Row {
 #[derive(Debug, Clone, Default)]
 pub struct Steps {
     rows: Vec<Row>,
+    preview: bool,
 }
 
 impl Steps {
     pub fn rows(&self) -> &[Row] {
         &self.rows
+    }
+
+    /// In a preview questions are told, not asked.
+    pub fn preview(&self) -> bool {
+        self.preview
     }
 
     /// A step's place in the list, counted from 1.
@@ -85,7 +91,10 @@ impl Steps {
     pub fn event(&mut self, stamped: &Stamped) {
         let at = stamped.at;
         match &stamped.event {
-            Event::RunStarted { steps, .. } => self.rows = steps.iter().map(Row::new).collect(),
+            Event::RunStarted { steps, mode, .. } => {
+                self.rows = steps.iter().map(Row::new).collect();
+                self.preview = *mode == Mode::Preview;
+            }
             // What did not get done is looked at anew.
             Event::RunResumed { .. } => {
                 let undone = |row: &&mut Row| !matches!(row.state, State::Ended(ref result) if settled(result));
@@ -111,7 +120,7 @@ impl Steps {
                 }
                 row.tail.push_back(clean(line));
             }),
-            Event::GateAsked { question } => self.change(&question.gate, |row| {
+            Event::GateAsked { question } if !self.preview => self.change(&question.gate, |row| {
                 row.state = State::Asking;
                 row.waited = None;
                 row.note = None;

@@ -44,6 +44,8 @@ impl Printer {
                 let warning = evidence.label == Label::Warning;
                 let hidden = steps.get(step).is_none_or(|row| !paint.fits(row, &text, width));
                 let wanted = match self.verbosity {
+                    // The report of a preview tells it all, right after this.
+                    Verbosity::Quiet | Verbosity::Normal if steps.preview() => false,
                     Verbosity::Quiet => warning,
                     Verbosity::Normal => warning || hidden,
                     Verbosity::Verbose => true,
@@ -104,7 +106,7 @@ impl Printer {
             Event::Intent { step, what, .. } if verbose => {
                 self.wrapped(&clean(what), &lead(steps, step), width, &Style::new())
             }
-            Event::GateAsked { question } => {
+            Event::GateAsked { question } if !steps.preview() => {
                 self.asked = Some(question.clone());
                 Vec::new()
             }
@@ -118,7 +120,9 @@ impl Printer {
                 rows.push(format!("{gate}: {answer}, {}", words::answered_by(*by)));
                 rows
             }
-            Event::StepFinished { step, result } => self.finished(&lead(steps, step), result, width),
+            Event::StepFinished { step, result } if verbose || !steps.preview() => {
+                self.finished(&lead(steps, step), result, width)
+            }
             Event::Warned { text } => self.wrapped(&clean(text), "warning: ", width, &self.yellow()),
             Event::Said { text } => self.wrapped(&clean(text), "", width, &Style::new()),
             Event::RunFinished { exit, message, next, .. } => self.ended(*exit, message, next, width),

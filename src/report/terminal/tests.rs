@@ -138,11 +138,9 @@ apply: Apply the plan to production
 apply: yes, by --approve
 took no effect: apply the plan 0123456789ab: terraform exited 1
  6 apply: failed: terraform: apply: InsufficientInstanceCapacity in us-east-1a
-given back: running_dags_cleared in environments/prod/catalog-airflow.tf, now
-            true, before false (in /src/infra on laptop): running_dags_cleared
-            is false again
-could not give back: docker_image_tag in environments/prod/catalog-airflow.tf,
-                     now "rel-2", before "rel-1" (in /src/infra on laptop):
+given back: running_dags_cleared in environments/prod/catalog-airflow.tf:
+            running_dags_cleared is false again
+could not give back: docker_image_tag in environments/prod/catalog-airflow.tf:
                      somebody edited the line
 •  1    The infrastructure checkout is clean and up to date · no DAG is runnin…
 ✔  2    Publish the drafted catalog release · draft catalog-2024.09.09.23.00.5…
@@ -174,8 +172,8 @@ apply: Apply the plan to production
 apply: yes, by --approve
 took no effect: apply the plan 0123456789ab: terraform exited 1
  6 apply: failed: terraform: apply: InsufficientInstanceCapacity in us-east-1a
-given back: running_dags_cleared in environments/prod/catalog-airflow.tf, now true, before false (in /src/infra on laptop): running_dags_cleared is false again
-could not give back: docker_image_tag in environments/prod/catalog-airflow.tf, now "rel-2", before "rel-1" (in /src/infra on laptop): somebody edited the line
+given back: running_dags_cleared in environments/prod/catalog-airflow.tf: running_dags_cleared is false again
+could not give back: docker_image_tag in environments/prod/catalog-airflow.tf: somebody edited the line
 •  1    The infrastructure checkout is clean and up to date · no DAG is running among 14 that this account sees: flickr_workflow, flickr_workflow, flickr_workflow, flickr_workflow, flickr_workflow, …
 ✔  2    Publish the drafted catalog release · draft catalog-2024.09.09.23.00.57 holds 4 changes
 •  3    The release's Docker image is on GHCR · nothing to do
@@ -270,4 +268,41 @@ grace on desk goes on with this run
    6 🔒 Plan and apply with Terraform [asks]
    7    Ist die Produktion gesund? 本番は正常ですか 🚀
 "###);
+}
+
+#[test]
+fn a_preview_leaves_the_telling_to_its_report() {
+    let events = [
+        stamped(0, started(Mode::Preview)),
+        stamped(0, step_started("checkout")),
+        stamped(0, step_started("publish")),
+        stamped(1, saw("checkout", Evidence::warning("an unmerged version bump is open"))),
+        stamped(1, Event::GateAsked { question: question("publish") }),
+        stamped(1, finished("publish", StepResult::WouldChange)),
+        stamped(2, refused("checkout", "the checkout is 2 commits behind", "git pull --ff-only")),
+    ];
+    let shown = Shown::new(30, 80, Verbosity::Normal).tell(&events);
+    insta::assert_snapshot!(shown.picture(), @r###"
+prod: Deploy the catalog to production (dry run, nothing is changed)
+  run 2024-09-09-adal · ada on laptop · runbook built in
+✘  1    The infrastructure checkout is clean and up to date · refused: the che…
+✔  2    Publish the drafted catalog release · would change
+   3    The release's Docker image is on GHCR
+   4 🔒 Bump the catalog version in the infrastructure repository [asks]
+   5    Set running_dags_cleared to true
+   6 🔒 Plan and apply with Terraform [asks]
+   7    Ist die Produktion gesund? 本番は正常ですか 🚀
+"###);
+}
+
+/// The real thing on the real stderr, for eyes: `cargo test --lib -- --ignored --nocapture for_eyes`.
+#[test]
+#[ignore = "draws on the terminal for some seconds"]
+fn for_eyes() {
+    let mut terminal = Terminal::stderr(ColorChoice::Always, Verbosity::Normal);
+    let shift = Timestamp::now().duration_since(at(0));
+    for event in failing() {
+        terminal.event(&Stamped { at: event.at + shift, event: event.event });
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }

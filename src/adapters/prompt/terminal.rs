@@ -1,0 +1,382 @@
+//! The person at the terminal.
+//!
+//! The answer is read as a line in the terminal's own mode: nothing to restore when the run is killed in the middle of
+//! it, the usual editing keys work, and Ctrl-C is the signal that everything else listens to as well.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::fd::AsFd;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use console::Term;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::termios::{FlushArg, tcflush};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Prompt, ServiceError};
+use crate::adapters::Cause;
+use crate::event::{AnsweredBy, Question};
+use crate::plan::approval::Answer;
+use crate::report::text::{clean, clean_lines, wrap};
+use crate::report::words::{self, needed};
+use crate::report::{Paused, Screen};
+
+/// How soon an abandoned read notices that nobody wants its line any more, in milliseconds.
+const LOOK_UP: u8 = 100;
+
+/// Asks on stderr, reads from stdin, and only where stdin is a terminal.
+pub struct TerminalPrompt {
+    input: File,
+    terminal: bool,
+    output: Mutex<Box<dyn Write + Send>>,
+    columns: Box<dyn Fn() -> usize + Send + Sync>,
+    screen: Arc<dyn Screen>,
+    /// Program and arguments of `$PAGER`, resolved by the CLI's settings.
+    pager: Option<Vec<String>>,
+    stops: Vec<SignalKind>,
+}
+
+impl TerminalPrompt {
+    /// `screen` is whatever draws on the terminal meanwhile; `pager` shows details, which are printed without one.
+    ///
+    /// # Errors
+    /// stdin is closed.
+    pub fn new(screen: Arc<dyn Screen>, pager: Option<Vec<String>>) -> io::Result<Self> {
+        let input = io::stdin();
+        Ok(Self {
+            terminal: input.is_terminal(),
+            input: File::from(input.as_fd().try_clone_to_owned()?),
+            output: Mutex::new(Box::new(io::stderr())),
+            columns: Box::new(|| usize::from(Term::stderr().size().1)),
+            screen,
+            pager: pager.filter(|words| !words.is_empty()),
+            stops: vec![SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()],
+        })
+    }
+
+    fn width(&self) -> usize {
+        (self.columns)().saturating_sub(1)
+    }
+
+    fn print(&self, text: &str) -> Result<(), ServiceError> {
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        output.write_all(text.as_bytes()).and_then(|()| output.flush()).map_err(|error| failed("write", &error))
+    }
+
+    fn rows(&self, rows: &[String]) -> Result<(), ServiceError> {
+        rows.iter().try_for_each(|row| self.print(&format!("{row}\n")))
+    }
+
+    /// Prints `ask` and reads one line. What was typed before it was there to be read does not count as an answer.
+    async fn line(&self, ask: &str) -> Result<Typed, ServiceError> {
+        let mut stops = Stops::new(&self.stops).map_err(|error| failed("listen for Ctrl-C", &error))?;
+        let input = self.input.try_clone().map_err(|error| failed("read", &error))?;
+        // Fails only where there is no terminal to flush.
+        let _ = tcflush(&input, FlushArg::TCIFLUSH);
+        self.print(ask)?;
+        let over = Over::default();
+        let abandoned = over.0.clone();
+        let read = tokio::task::spawn_blocking(move || read_line(input, &abandoned));
+        let typed = tokio::select! {
+            biased;
+            () = stops.any() => Ok(Typed::Stop),
+            line = read => line.unwrap_or_else(|died| Err(io::Error::other(died))).map_err(|error| failed("read", &error)),
+        };
+        drop(over);
+        if !matches!(typed, Ok(Typed::Line(_))) {
+            self.print("\n")?;
+        }
+        typed
+    }
+
+    async fn details(&self, path: &str) -> Result<(), ServiceError> {
+        if let Some(words) = &self.pager {
+            let (words, path) = (words.clone(), path.to_owned());
+            let shown = tokio::task::spawn_blocking(move || page(&words, &path)).await;
+            if matches!(shown, Ok(Ok(true))) {
+                return Ok(());
+            }
+        }
+        match std::fs::read(path) {
+            Ok(text) => self.rows(&clean_lines(&String::from_utf8_lossy(&text))),
+            Err(error) => self.print(&format!("could not read the details in {}: {error}\n", clean(path))),
+        }
+    }
+}
+
+#[async_trait]
+impl Prompt for TerminalPrompt {
+    fn can_ask(&self) -> bool {
+        self.terminal
+    }
+
+    async fn ask(&self, question: &Question) -> Result<Option<Answer>, ServiceError> {
+        // First of all: a redirected stdin never answers, even where a terminal could be opened by name.
+        if !self.terminal {
+            return Ok(None);
+        }
+        let _paused = Paused::new(self.screen.clone());
+        let needed = needed(question);
+        self.rows(&words::question(question, self.width()))?;
+        let details = if question.details.is_some() { ", `d` for the details" } else { "" };
+        let ask = format!("Type `{needed}` to go on{details}; anything else declines: ");
+        let text = loop {
+            match self.line(&ask).await? {
+                Typed::Stop => return Ok(None),
+                Typed::End => break String::new(),
+                Typed::Line(line) => match (line.trim(), &question.details) {
+                    ("d", Some(path)) => self.details(path).await?,
+                    (text, _) => break text.to_owned(),
+                },
+            }
+        };
+        if text != needed {
+            let rows = wrap(&format!("declined {}: only `{needed}` goes on", question.gate), "", self.width());
+            self.rows(&rows)?;
+        }
+        Ok(Some(Answer {
+            gate: question.gate.clone(),
+            text,
+            digest: Some(question.digest.clone()),
+            by: AnsweredBy::Terminal,
+        }))
+    }
+
+    async fn choose(&self, text: &str, options: &[&str]) -> Result<Option<usize>, ServiceError> {
+        if !self.terminal || options.is_empty() {
+            return Ok(None);
+        }
+        let _paused = Paused::new(self.screen.clone());
+        self.rows(&wrap(&clean(text), "", self.width()))?;
+        for (index, option) in options.iter().enumerate() {
+            self.rows(&wrap(&clean(option), &format!("  {}) ", index + 1), self.width()))?;
+        }
+        let ask = format!("Type a number from 1 to {}: ", options.len());
+        loop {
+            match self.line(&ask).await? {
+                Typed::Stop | Typed::End => return Ok(None),
+                Typed::Line(line) => match line.trim().parse::<usize>() {
+                    Ok(number) if (1..=options.len()).contains(&number) => return Ok(Some(number - 1)),
+                    _ => self.print("That is none of them.\n")?,
+                },
+            }
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Typed {
+    Line(String),
+    /// Ctrl-D, or the terminal is gone.
+    End,
+    /// A signal.
+    Stop,
+}
+
+/// Tells the reading thread that nobody waits for it any more, also when the question is cancelled.
+#[derive(Default)]
+struct Over(Arc<AtomicBool>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+struct Stops(Vec<Signal>);
+
+impl Stops {
+    fn new(kinds: &[SignalKind]) -> io::Result<Self> {
+        kinds.iter().map(|kind| signal(*kind)).collect::<io::Result<_>>().map(Self)
+    }
+
+    async fn any(&mut self) {
+        let each = self.0.iter_mut().map(|signal| Box::pin(signal.recv()));
+        futures::future::select_all(each).await;
+    }
+}
+
+/// Waits with a poll instead of a read, so that a line typed after the question was abandoned is left to the next one.
+fn read_line(mut input: File, over: &AtomicBool) -> io::Result<Typed> {
+    let mut line = Vec::new();
+    let mut part = [0; 4096];
+    loop {
+        if over.load(Ordering::Acquire) {
+            return Ok(Typed::Stop);
+        }
+        match poll(&mut [PollFd::new(input.as_fd(), PollFlags::POLLIN)], PollTimeout::from(LOOK_UP)) {
+            Ok(0) | Err(Errno::EINTR) => continue,
+            Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let read = match input.read(&mut part) {
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            // The terminal was closed.
+            Err(error) if error.raw_os_error() == Some(Errno::EIO as i32) => 0,
+            Err(error) => return Err(error),
+        };
+        line.extend_from_slice(&part[..read]);
+        // A half line before Ctrl-D is no answer either.
+        if read == 0 {
+            return Ok(Typed::End);
+        }
+        if let Some(end) = line.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
+            line.truncate(end);
+            return Ok(Typed::Line(String::from_utf8_lossy(&line).into_owned()));
+        }
+    }
+}
+
+/// Shows a file in the pager, on the terminal: stdout may be a pipe that carries data. Whether that worked.
+fn page(words: &[String], path: &str) -> io::Result<bool> {
+    let Some((program, arguments)) = words.split_first() else { return Ok(false) };
+    let screen = io::stderr().as_fd().try_clone_to_owned()?;
+    let status = Command::new(program).args(arguments).arg(path).stdout(Stdio::from(screen)).status()?;
+    Ok(status.success())
+}
+
+fn failed(what: &str, error: &io::Error) -> ServiceError {
+    ServiceError::new("terminal", format!("{what} at the prompt"), Cause::Failed(format!("could not {what}: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use nix::pty::{OpenptyResult, openpty};
+    use nix::sys::signal::{Signal as Sent, raise};
+
+    use super::super::tests::question;
+    use super::*;
+    use crate::event::Strength;
+    use crate::plan::approval::Consent;
+
+    /// What happens once the prompt is on the screen.
+    enum Then {
+        Type(&'static str),
+        Raise(Sent),
+    }
+
+    /// The person's side of a pseudo terminal: sees what is printed, and answers each prompt.
+    struct Person {
+        master: File,
+        seen: Arc<Mutex<String>>,
+        script: VecDeque<Then>,
+    }
+
+    impl Write for Person {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let text = std::str::from_utf8(bytes).unwrap();
+            self.seen.lock().unwrap().push_str(text);
+            if text.ends_with(": ") {
+                match self.script.pop_front().expect("asked more often than expected") {
+                    Then::Type(keys) => self.master.write_all(keys.as_bytes())?,
+                    Then::Raise(signal) => raise(signal)?,
+                }
+            }
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn seated(script: impl IntoIterator<Item = Then>) -> (TerminalPrompt, Arc<Mutex<String>>, File) {
+        let OpenptyResult { master, slave } = openpty(None, None).unwrap();
+        let master = File::from(master);
+        let seen = Arc::new(Mutex::new(String::new()));
+        let script = script.into_iter().collect();
+        let person = Person { master: master.try_clone().unwrap(), seen: seen.clone(), script };
+        let prompt = TerminalPrompt {
+            terminal: slave.is_terminal(),
+            input: File::from(slave),
+            output: Mutex::new(Box::new(person)),
+            columns: Box::new(|| 60),
+            screen: Arc::new(crate::report::NoScreen),
+            pager: None,
+            stops: vec![SignalKind::user_defined1()],
+        };
+        (prompt, seen, master)
+    }
+
+    async fn answered(question: &Question, keys: &'static str) -> (bool, String) {
+        let (prompt, seen, _master) = seated([Then::Type(keys)]);
+        let answer = prompt.ask(question).await.unwrap().unwrap();
+        let yes = Consent::answered(question, &answer).is_ok();
+        let seen = seen.lock().unwrap().clone();
+        (yes, seen)
+    }
+
+    #[tokio::test]
+    async fn only_the_word_itself_is_a_yes() {
+        assert!(answered(&question(), "yes\n").await.0);
+        for keys in ["y\n", "Yes\n", "\n", "no\n", "yes please\n", "\u{4}", "d\n"] {
+            let (yes, seen) = answered(&question(), keys).await;
+            assert!(!yes, "{keys:?}");
+            assert!(seen.ends_with("declined apply: only `yes` goes on\n"), "{seen}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_not_expected_wants_the_environment_typed() {
+        let typed = Question { strength: Strength::Typed { text: "prod".into() }, expected: false, ..question() };
+        assert!(!answered(&typed, "yes\n").await.0);
+        let (yes, seen) = answered(&typed, "prod\n").await;
+        assert!(yes);
+        insta::assert_snapshot!(seen, @r###"
+apply: Apply the plan to production
+  - replace module.catalog-airflow.aws_instance.instance
+  warning: this holds more than the runbook expects; read
+  it line by line
+  digest 0123456789ab
+Type `prod` to go on; anything else declines:
+"###);
+    }
+
+    #[tokio::test]
+    async fn details_are_shown_and_asked_about_again() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "the \u{1b}[1mwhole\u{1b}[0m plan\n").unwrap();
+        let asked = Question { details: Some(file.path().display().to_string()), ..question() };
+        let (prompt, seen, _master) = seated([Then::Type("d\n"), Then::Type("yes\n")]);
+        assert_eq!(prompt.ask(&asked).await.unwrap().unwrap().text, "yes");
+        assert!(seen.lock().unwrap().contains("`d` for the details"));
+        assert!(seen.lock().unwrap().contains("the whole plan\n"), "{seen:?}");
+    }
+
+    #[tokio::test]
+    async fn a_signal_ends_the_question_without_an_answer() {
+        let (mut prompt, _, _master) = seated([Then::Raise(Sent::SIGUSR2), Then::Raise(Sent::SIGUSR2)]);
+        // One that no other test of this process listens to.
+        prompt.stops = vec![SignalKind::user_defined2()];
+        assert_eq!(prompt.ask(&question()).await.unwrap(), None);
+        assert_eq!(prompt.choose("what now?", &["resume", "leave"]).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn what_was_typed_before_the_question_is_no_answer() {
+        let (prompt, _, mut master) = seated([Then::Type("no\n")]);
+        master.write_all(b"yes\n").unwrap();
+        assert_eq!(prompt.ask(&question()).await.unwrap().unwrap().text, "no");
+    }
+
+    #[tokio::test]
+    async fn one_of_several() {
+        let (prompt, seen, _master) = seated([Then::Type("7\n"), Then::Type("x\n"), Then::Type("2\n")]);
+        assert_eq!(prompt.choose("The apply failed.", &["resume", "leave"]).await.unwrap(), Some(1));
+        assert!(seen.lock().unwrap().starts_with("The apply failed.\n  1) resume\n  2) leave\n"), "{seen:?}");
+    }
+
+    #[tokio::test]
+    async fn without_a_terminal_nobody_is_asked() {
+        let (mut prompt, seen, _master) = seated([]);
+        prompt.terminal = false;
+        assert_eq!(prompt.ask(&question()).await.unwrap(), None);
+        assert!(seen.lock().unwrap().is_empty());
+    }
+}
