@@ -22,7 +22,8 @@ use serde::de::DeserializeOwned;
 
 use super::{Cause, ServiceError};
 pub use failure::{refusal, transport};
-pub use link::{NextPage, next_page};
+pub(in crate::adapters) use link::parameter;
+pub use link::{NextPage, next_page, page_elsewhere};
 pub use url::{check_url, is_loopback, same_origin, with_path};
 
 /// No answer of these services is near this; more is a fault, and memory stays flat.
@@ -65,11 +66,7 @@ pub fn client() -> Client {
 /// certificates of the platform (a container may have none).
 pub fn client_for(url: &reqwest::Url) -> Client {
     static LOOPBACK: OnceLock<Client> = OnceLock::new();
-    if is_loopback(url) {
-        LOOPBACK.get_or_init(|| build_client(&Patience::default(), true)).clone()
-    } else {
-        client()
-    }
+    if is_loopback(url) { LOOPBACK.get_or_init(|| build_client(&Patience::default(), true)).clone() } else { client() }
 }
 
 /// A client of its own with other timeouts, for loopback alone.

@@ -173,8 +173,7 @@ async fn a_repeated_question_is_conditional() {
 
 #[tokio::test]
 async fn a_changed_answer_replaces_the_kept_one() {
-    let server =
-        Server::start(|_, nth| Reply::json(&release(5 + nth as u64)).with("etag", format!("\"{nth}\""))).await;
+    let server = Server::start(|_, nth| Reply::json(&release(5 + nth as u64)).with("etag", format!("\"{nth}\""))).await;
     let github = client(&server.url);
     assert_eq!(github.release(REPO, 5).await.unwrap().id, 5);
     assert_eq!(github.release(REPO, 5).await.unwrap().id, 6);
@@ -213,7 +212,9 @@ async fn redirects_that_lead_away_or_in_circles_are_refused() {
 async fn checks_and_statuses_come_in_one_shape() {
     let server = Server::start(|seen, _| {
         if seen.path.contains("/check-runs") {
-            return Reply::json(r#"{"total_count":1,"check_runs":[{"name":"ci","status":"queued","conclusion":null}]}"#);
+            return Reply::json(
+                r#"{"total_count":1,"check_runs":[{"name":"ci","status":"queued","conclusion":null}]}"#,
+            );
         }
         Reply::json(
             r#"{"state":"failure","statuses":[{"context":"a","state":"error"},{"context":"b","state":"pending"},
@@ -222,8 +223,7 @@ async fn checks_and_statuses_come_in_one_shape() {
     })
     .await;
     let checks = client(&server.url).checks(REPO, "abc").await.unwrap();
-    let told: Vec<_> =
-        checks.iter().map(|check| (&*check.name, &*check.status, check.conclusion.as_deref())).collect();
+    let told: Vec<_> = checks.iter().map(|check| (&*check.name, &*check.status, check.conclusion.as_deref())).collect();
     assert_eq!(
         told,
         [
@@ -287,8 +287,7 @@ async fn every_fault_of_a_read_has_its_cause() {
 
 #[tokio::test]
 async fn every_write_is_sent_exactly_once() {
-    let new =
-        NewPullRequest { title: "T".into(), body: "B".into(), head: "h".into(), base: "main".into() };
+    let new = NewPullRequest { title: "T".into(), body: "B".into(), head: "h".into(), base: "main".into() };
     for reply in [
         Reply::Reset,
         Reply::Half,

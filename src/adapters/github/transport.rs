@@ -122,10 +122,7 @@ impl Transport {
             match http::next_page(&asked, &answer.headers) {
                 NextPage::At(next) if next != asked && !empty && all.len() < most => url = next,
                 NextPage::At(_) | NextPage::None => break,
-                NextPage::Elsewhere(host) => {
-                    let cause = Cause::Malformed(format!("its next page is at {host}, and the token is not for there"));
-                    return Err(self.http.error(request, cause));
-                }
+                NextPage::Elsewhere(next) => return Err(self.http.error(request, http::page_elsewhere(&next))),
             }
         }
         all.truncate(most);
@@ -140,7 +137,8 @@ impl Transport {
         if ["raw", "octet-stream", "text/plain"].iter().any(|part| kind.contains(part)) {
             return Ok(answer.body);
         }
-        let cause = Cause::Malformed(format!("content type {kind:?} instead of a file's bytes; is the path a directory?"));
+        let cause =
+            Cause::Malformed(format!("content type {kind:?} instead of a file's bytes; is the path a directory?"));
         Err(self.http.error(request, cause))
     }
 
@@ -175,8 +173,9 @@ impl Transport {
         if answer.status.is_redirection() {
             let cause = Cause::Rejected {
                 status: answer.status.as_u16(),
-                message: "the repository was renamed or moved and nothing was changed; put its new name into the runbook"
-                    .into(),
+                message:
+                    "the repository was renamed or moved and nothing was changed; put its new name into the runbook"
+                        .into(),
             };
             return Err(self.http.error(request, cause));
         }

@@ -180,20 +180,15 @@ mod tests {
 
     #[test]
     fn the_message_holds_the_first_detail_and_the_request_id() {
-        let body = br#"{"message":"Validation Failed","errors":[{"resource":"PullRequest","field":"head","code":"invalid"}]}"#;
+        let body =
+            br#"{"message":"Validation Failed","errors":[{"resource":"PullRequest","field":"head","code":"invalid"}]}"#;
         let id = headers(&[("x-github-request-id", "AB:12")]);
         let cause = refusal(StatusCode::UNPROCESSABLE_ENTITY, &id, body);
-        assert_eq!(
-            cause.to_string(),
-            "refused (422): Validation Failed: PullRequest head invalid (request id AB:12)"
-        );
+        assert_eq!(cause.to_string(), "refused (422): Validation Failed: PullRequest head invalid (request id AB:12)");
         let oci = br#"{"errors":[{"code":"DENIED","message":"requested access is denied"}]}"#;
         assert_eq!(message(&HeaderMap::new(), oci), "requested access is denied");
         let own = br#"{"message":"Unprocessable Entity","errors":["Can not approve your own pull request"]}"#;
-        assert_eq!(
-            message(&HeaderMap::new(), own),
-            "Unprocessable Entity: Can not approve your own pull request"
-        );
+        assert_eq!(message(&HeaderMap::new(), own), "Unprocessable Entity: Can not approve your own pull request");
         assert_eq!(message(&HeaderMap::new(), b""), "empty answer");
     }
 

@@ -3,7 +3,7 @@
 use reqwest::Url;
 use reqwest::header::{HeaderMap, LINK};
 
-use super::same_origin;
+use super::{Cause, same_origin};
 
 /// Where a list goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub enum NextPage {
     None,
     At(Url),
     /// The link leads to another origin; credentials must not go there.
-    Elsewhere(String),
+    Elsewhere(Url),
 }
 
 /// The `rel="next"` link of an answer to `asked`, relative ones resolved. Sentry always names a next page and says
@@ -35,12 +35,18 @@ pub fn next_page(asked: &Url, headers: &HeaderMap) -> NextPage {
             }
             return match asked.join(target) {
                 Ok(url) if same_origin(asked, &url) => NextPage::At(url),
-                Ok(url) => NextPage::Elsewhere(url.host_str().unwrap_or("another scheme").to_owned()),
-                Err(_) => NextPage::Elsewhere("something that is no URL".into()),
+                Ok(url) => NextPage::Elsewhere(url),
+                Err(_) => NextPage::None,
             };
         }
     }
     NextPage::None
+}
+
+/// What a list is refused with whose next page is at another origin.
+pub fn page_elsewhere(next: &Url) -> Cause {
+    let host = next.host_str().unwrap_or("no host");
+    Cause::Malformed(format!("its next page is at {}://{host}, where these credentials do not belong", next.scheme()))
 }
 
 /// The first `<target>; key="value"; …` of a list, and what follows it.
@@ -102,7 +108,10 @@ mod tests {
         let github = r#"<https://api.github.com/x?page=1>; rel="prev", <https://api.github.com/x?page=3>; rel="next""#;
         assert_eq!(next(github), at("https://api.github.com/x?page=3"));
         assert_eq!(next(r#"<https://api.github.com/x?page=1>; rel="first""#), NextPage::None);
-        assert_eq!(next(r#"</v2/a/tags/list?last=b%2Cc&n=2>; rel="next""#), at("https://api.github.com/v2/a/tags/list?last=b%2Cc&n=2"));
+        assert_eq!(
+            next(r#"</v2/a/tags/list?last=b%2Cc&n=2>; rel="next""#),
+            at("https://api.github.com/v2/a/tags/list?last=b%2Cc&n=2")
+        );
         assert_eq!(next("<x?a=1,2;3>; rel=next"), at("https://api.github.com/repos/o/r/x?a=1,2;3"));
     }
 
@@ -119,7 +128,7 @@ mod tests {
 
     #[test]
     fn another_origin_is_not_followed() {
-        assert_eq!(next(r#"<https://evil.example/x>; rel="next""#), NextPage::Elsewhere("evil.example".into()));
+        assert!(matches!(next(r#"<https://evil.example/x>; rel="next""#), NextPage::Elsewhere(_)));
         assert!(matches!(next(r#"<http://api.github.com/x>; rel="next""#), NextPage::Elsewhere(_)));
     }
 

@@ -31,7 +31,11 @@ impl Seen {
 /// What the server does with a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Reply {
-    Answer { status: u16, headers: Vec<(String, String)>, body: Vec<u8> },
+    Answer {
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: Vec<u8>,
+    },
     /// The connection is reset after the request was read.
     Reset,
     /// Half of the promised body, then the end.
@@ -47,7 +51,8 @@ impl Reply {
         Self::status(200, body)
     }
     pub fn status(status: u16, body: &str) -> Self {
-        Self::Answer { status, headers: Vec::new(), body: body.as_bytes().to_vec() }.with("content-type", "application/json")
+        Self::Answer { status, headers: Vec::new(), body: body.as_bytes().to_vec() }
+            .with("content-type", "application/json")
     }
     pub fn html(status: u16) -> Self {
         let body = b"<html><title>Sign in</title></html>".to_vec();
@@ -123,7 +128,9 @@ async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<Seen>>>, script: Arc<im
         script(&seen, log.len() - 1)
     };
     let promise = |length: usize| {
-        format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n")
+        format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+        )
     };
     // The other side may hang up first; that is its affair.
     match reply {

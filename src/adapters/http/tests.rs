@@ -32,7 +32,9 @@ async fn what_may_pass_is_asked_again_and_then_told() {
     assert!(matches!(fault(Reply::Half).await, (ServiceError { cause: Cause::NoAnswer(_), .. }, 2)));
     for status in [500, 502, 503] {
         let (error, asked) = fault(Reply::status(status, r#"{"message":"oops"}"#)).await;
-        assert!(matches!(&error.cause, Cause::Broken { status: told, message } if *told == status && message == "oops"));
+        assert!(
+            matches!(&error.cause, Cause::Broken { status: told, message } if *told == status && message == "oops")
+        );
         assert_eq!(asked, 2);
     }
 }
