@@ -49,8 +49,10 @@ pub fn page_elsewhere(next: &Url) -> Cause {
     Cause::Malformed(format!("its next page is at {}://{host}, where these credentials do not belong", next.scheme()))
 }
 
+type Parameters<'a> = Vec<(&'a str, String)>;
+
 /// The first `<target>; key="value"; …` of a list, and what follows it.
-fn one_link(text: &str) -> Option<(&str, Vec<(&str, String)>, &str)> {
+fn one_link(text: &str) -> Option<(&str, Parameters<'_>, &str)> {
     let (target, mut rest) = text[text.find('<')? + 1..].split_once('>')?;
     let mut parameters = Vec::new();
     loop {

@@ -133,3 +133,45 @@ async fn a_write_is_sent_once_whatever_happens() {
         assert_eq!(server.seen().len(), 1, "{name}");
     }
 }
+
+/// What a debug log would hold at its most talkative, ours and that of the libraries beneath.
+#[tokio::test]
+async fn the_log_holds_no_secret() {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
+    use secrecy::SecretString;
+
+    use crate::adapters::github::{GithubClient, GithubRead};
+    use crate::adapters::notify::{Notifier, SlackWebhook};
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let server = Server::start(|_, nth| match nth {
+        0 => Reply::status(502, r#"{"message":"oops"}"#),
+        _ => Reply::json(r#"{"login":"octo"}"#),
+    })
+    .await;
+    let token = Some(SecretString::from("ghp_hidden"));
+    GithubClient::new(&server.url, token).unwrap().viewer().await.unwrap();
+    SlackWebhook::new(format!("{}/services/hidden", server.url).into()).notify("hello").await.unwrap();
+    assert_eq!(server.seen().len(), 3);
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(text.contains("GET /user") && text.contains("POST to the webhook"), "{text}");
+    let leaks: Vec<&str> = text.lines().filter(|line| line.contains("hidden")).collect();
+    assert!(leaks.is_empty(), "{leaks:#?}");
+}
