@@ -1,8 +1,13 @@
 //! GitHub, as far as a deploy needs it: own structs of the few fields used, over octocrab's raw routes.
 //!
-//! octocrab's typed models demand whole objects and its default client sends POSTs again; hence `client.rs`.
+//! octocrab's typed models demand whole objects and its default client sends POSTs again; hence `transport.rs` (its
+//! service stack, put together without a retry layer), `wire.rs` (GitHub's JSON) and `client.rs` (the routes).
 
 mod client;
+#[cfg(test)]
+mod tests;
+mod transport;
+mod wire;
 
 use async_trait::async_trait;
 use jiff::Timestamp;

@@ -1,6 +1,8 @@
 //! Sentry, read only: which issues are new.
 
 mod client;
+#[cfg(test)]
+mod tests;
 
 use async_trait::async_trait;
 use jiff::Timestamp;

@@ -1,0 +1,268 @@
+//! GitHub's JSON: the few fields that are used, unknown ones ignored, `null` where GitHub says it may be.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{ChangedFile, CheckRun, Permissions, PullRequest, Release, Review, WorkflowRun};
+
+#[derive(Deserialize)]
+pub(super) struct User {
+    pub login: String,
+}
+
+/// GitHub says null for the author of anything whose account is gone, and shows them as `ghost`.
+fn login(user: Option<User>) -> String {
+    user.map_or_else(|| "ghost".into(), |user| user.login)
+}
+
+#[derive(Deserialize)]
+pub(super) struct RepositoryWire {
+    permissions: Option<PermissionsWire>,
+}
+
+#[derive(Deserialize)]
+struct PermissionsWire {
+    #[serde(default)]
+    pull: bool,
+    #[serde(default)]
+    push: bool,
+    #[serde(default)]
+    maintain: bool,
+    #[serde(default)]
+    admin: bool,
+}
+
+impl From<RepositoryWire> for Permissions {
+    /// Without credentials GitHub names no permissions: what was answered can be read.
+    fn from(wire: RepositoryWire) -> Self {
+        match wire.permissions {
+            Some(may) => Self { pull: may.pull, push: may.push || may.maintain || may.admin },
+            None => Self { pull: true, push: false },
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct ReleaseWire {
+    id: u64,
+    tag_name: String,
+    name: Option<String>,
+    draft: bool,
+    prerelease: bool,
+    body: Option<String>,
+    target_commitish: Option<String>,
+    html_url: String,
+    published_at: Option<Timestamp>,
+    created_at: Option<Timestamp>,
+}
+
+impl From<ReleaseWire> for Release {
+    fn from(wire: ReleaseWire) -> Self {
+        Self {
+            id: wire.id,
+            tag_name: wire.tag_name,
+            name: wire.name,
+            draft: wire.draft,
+            prerelease: wire.prerelease,
+            body: wire.body.unwrap_or_default(),
+            target_commitish: wire.target_commitish.unwrap_or_default(),
+            html_url: wire.html_url,
+            published_at: wire.published_at,
+            created_at: wire.created_at,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Publish<'a> {
+    pub draft: bool,
+    pub tag_name: &'a str,
+}
+
+#[derive(Deserialize)]
+pub(super) struct WorkflowRuns {
+    pub workflow_runs: Vec<WorkflowRunWire>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct WorkflowRunWire {
+    id: u64,
+    event: String,
+    /// `null` for a moment after creation.
+    status: Option<String>,
+    conclusion: Option<String>,
+    head_branch: Option<String>,
+    head_sha: String,
+    display_title: Option<String>,
+    html_url: String,
+    created_at: Timestamp,
+}
+
+impl From<WorkflowRunWire> for WorkflowRun {
+    fn from(wire: WorkflowRunWire) -> Self {
+        Self {
+            id: wire.id,
+            event: wire.event,
+            status: wire.status.unwrap_or_else(|| "queued".into()),
+            conclusion: wire.conclusion,
+            head_branch: wire.head_branch,
+            head_sha: wire.head_sha,
+            display_title: wire.display_title.unwrap_or_default(),
+            html_url: wire.html_url,
+            created_at: wire.created_at,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct CommitWire {
+    pub sha: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PullRequestWire {
+    number: u64,
+    title: String,
+    state: String,
+    /// Only in the answer for a single pull request; lists have `merged_at`.
+    merged: Option<bool>,
+    merged_at: Option<Timestamp>,
+    head: Head,
+    base: Base,
+    user: Option<User>,
+    html_url: String,
+    updated_at: Option<Timestamp>,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    #[serde(rename = "ref")]
+    reference: String,
+    sha: String,
+    /// The fork's owner; null where the fork is gone.
+    user: Option<User>,
+}
+
+#[derive(Deserialize)]
+struct Base {
+    #[serde(rename = "ref")]
+    reference: String,
+}
+
+impl PullRequestWire {
+    /// The head is exactly this branch of this owner. GitHub answers a `head` filter that it does not understand with
+    /// all pull requests.
+    pub(super) fn is_of(&self, owner: &str, branch: &str) -> bool {
+        self.head.reference == branch
+            && self.head.user.as_ref().is_none_or(|user| user.login.eq_ignore_ascii_case(owner))
+    }
+}
+
+impl From<PullRequestWire> for PullRequest {
+    fn from(wire: PullRequestWire) -> Self {
+        Self {
+            number: wire.number,
+            title: wire.title,
+            state: wire.state,
+            merged: wire.merged.unwrap_or(wire.merged_at.is_some()),
+            head_ref: wire.head.reference,
+            head_sha: wire.head.sha,
+            base_ref: wire.base.reference,
+            author: login(wire.user),
+            html_url: wire.html_url,
+            updated_at: wire.updated_at,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct FileWire {
+    filename: String,
+    status: String,
+    #[serde(default)]
+    additions: u64,
+    #[serde(default)]
+    deletions: u64,
+    patch: Option<String>,
+}
+
+impl From<FileWire> for ChangedFile {
+    fn from(wire: FileWire) -> Self {
+        Self {
+            filename: wire.filename,
+            status: wire.status,
+            additions: wire.additions,
+            deletions: wire.deletions,
+            patch: wire.patch,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct ReviewWire {
+    user: Option<User>,
+    state: String,
+    commit_id: Option<String>,
+}
+
+impl From<ReviewWire> for Review {
+    fn from(wire: ReviewWire) -> Self {
+        Self { user: login(wire.user), state: wire.state, commit_id: wire.commit_id }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Approve<'a> {
+    pub event: &'a str,
+    pub commit_id: &'a str,
+    pub body: &'a str,
+}
+
+#[derive(Deserialize)]
+pub(super) struct CheckRuns {
+    pub check_runs: Vec<CheckRunWire>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct CheckRunWire {
+    name: String,
+    status: String,
+    conclusion: Option<String>,
+}
+
+impl From<CheckRunWire> for CheckRun {
+    fn from(wire: CheckRunWire) -> Self {
+        Self { name: wire.name, status: wire.status, conclusion: wire.conclusion }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct CombinedStatus {
+    pub statuses: Vec<StatusWire>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct StatusWire {
+    context: String,
+    state: String,
+}
+
+impl From<StatusWire> for CheckRun {
+    /// A classic status knows `success failure error pending`; a check run knows two dimensions.
+    fn from(wire: StatusWire) -> Self {
+        let (status, conclusion) = match wire.state.as_str() {
+            "pending" => ("in_progress", None),
+            "error" => ("completed", Some("failure".to_owned())),
+            other => ("completed", Some(other.to_owned())),
+        };
+        Self { name: wire.context, status: status.into(), conclusion }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct OpenPullRequest<'a> {
+    pub title: &'a str,
+    pub body: &'a str,
+    pub head: &'a str,
+    pub base: &'a str,
+}
