@@ -12,14 +12,25 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use super::{Command, Finished, Result};
 use crate::adapters::{Cause, ServiceError};
 
+/// What a git hook or alias may have left in our environment: it would point every git below us at another repository.
+const FOREIGN: &[&str] = &[
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+    "GIT_QUARANTINE_PATH",
+];
+
 /// How a child's output is taken.
 #[derive(Debug, Clone)]
 pub(crate) struct Capture {
     /// Longest output of each stream, in bytes.
     pub bound: usize,
     pub deadline: Option<Duration>,
-    /// Variables that the child must not inherit.
-    pub without: &'static [&'static str],
     /// What the child reads; nothing where empty.
     pub input: Vec<u8>,
     /// Out of reach of the terminal's Ctrl-C, so a push under way is not torn.
@@ -28,18 +39,13 @@ pub(crate) struct Capture {
 
 impl Default for Capture {
     fn default() -> Self {
-        Self { bound: 16 << 20, deadline: None, without: &[], input: Vec::new(), own_group: false }
+        Self { bound: 16 << 20, deadline: None, input: Vec::new(), own_group: false }
     }
 }
 
 /// Runs `command` to its end. A child that has to be given up is ended with its whole group.
 pub(crate) async fn capture(command: &Command, how: &Capture) -> Result<Finished> {
     let mut child = prepared(command)?;
-    for name in how.without {
-        if !command.environment.contains_key(*name) {
-            child.env_remove(name);
-        }
-    }
     child.stdin(if how.input.is_empty() { Stdio::null() } else { Stdio::piped() });
     child.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     if how.own_group {
@@ -112,11 +118,20 @@ pub(super) fn prepared(command: &Command) -> Result<tokio::process::Command> {
         return Err(ServiceError::new("process", "(empty)", Cause::Refused("could not run an empty command".into())));
     };
     let mut child = tokio::process::Command::new(program);
-    child.args(arguments).envs(&command.environment);
+    child.args(arguments);
+    settle(&mut child, command);
+    Ok(child)
+}
+
+/// Environment and directory.
+pub(super) fn settle(child: &mut tokio::process::Command, command: &Command) {
+    for name in FOREIGN {
+        child.env_remove(name);
+    }
+    child.envs(&command.environment);
     if let Some(directory) = &command.directory {
         child.current_dir(directory);
     }
-    Ok(child)
 }
 
 /// Asks politely first, so git can remove its lock files; then ends it.
@@ -245,8 +260,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_background_process_that_keeps_the_streams_open_does_not_hold_us() {
-        let finished = capture(&sh("sleep 30 & echo done"), &Capture::default());
-        let finished = tokio::time::timeout(Duration::from_secs(10), finished).await.unwrap().unwrap();
+        let (command, how) = (sh("sleep 30 & echo done"), Capture::default());
+        let finished = tokio::time::timeout(Duration::from_secs(10), capture(&command, &how)).await.unwrap().unwrap();
         assert_eq!(finished.stdout, b"done\n");
     }
 }

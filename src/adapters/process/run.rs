@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::sync::watch;
 
-use super::capture::{Capture, capture, failed, not_started, prepared, program_path, shown};
+use super::capture::{Capture, capture, failed, not_started, prepared, program_path, settle, shown};
 use super::record::{RECORD_CHILD, lock_file, pid_file, read_exit, read_running};
 use super::tail::Tail;
 use super::{Command, CommandRead, CommandRun, Exit, Finished, LineSink, Recorded, Result, Traces};
@@ -84,10 +84,8 @@ impl Commands {
         let both = output.try_clone().map_err(|error| refuse(error.to_string()))?;
         let mut recorder = tokio::process::Command::new(&self.own_program);
         recorder.arg(RECORD_CHILD).arg("--exit").arg(&traces.exit).arg("--").args(&command.argv);
-        recorder.envs(&command.environment).stdin(lock).stdout(output).stderr(both);
-        if let Some(directory) = &command.directory {
-            recorder.current_dir(directory);
-        }
+        settle(&mut recorder, command);
+        recorder.stdin(lock).stdout(output).stderr(both);
         recorder.spawn().map_err(|error| {
             refuse(format!("could not start the recorder {} for it: {error}", self.own_program.display()))
         })
