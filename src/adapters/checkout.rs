@@ -4,10 +4,15 @@
 //! which anybody may make, preview included, since nothing outside it changes.
 
 mod client;
-mod git;
+pub(crate) mod git;
+mod files;
 mod hcl;
+pub(crate) mod objects;
+mod recipe;
 mod scratch;
 mod terraform;
+mod tree;
+mod version;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,8 +21,9 @@ use async_trait::async_trait;
 
 use super::ServiceError;
 use super::process::{LineSink, Recorded, Traces};
-pub use client::Checkout;
+pub use client::{Checkout, CheckoutOptions};
 pub use hcl::{Attribute, HclError, find_attribute, replace_attribute};
+pub use scratch::sweep;
 pub use terraform::{Plan, PlannedChange, parse_plan};
 
 pub type Result<T> = std::result::Result<T, ServiceError>;

@@ -40,9 +40,12 @@ pub enum Cause {
     /// Not what the service answers: a login page, a wrong content type, a missing field.
     #[error("not the answer this service gives: {0}")]
     Malformed(String),
-    /// A local command failed.
+    /// A local command failed: for a change, it may have taken effect.
     #[error("{0}")]
     Failed(String),
+    /// Refused on this side, before anything was changed or sent.
+    #[error("{0}")]
+    Refused(String),
 }
 
 impl ServiceError {
@@ -60,6 +63,7 @@ impl ServiceError {
                 | Cause::NotFound(_)
                 | Cause::RateLimited { .. }
                 | Cause::Rejected { .. }
+                | Cause::Refused(_)
         )
     }
 

@@ -1,6 +1,9 @@
 //! Child processes. Nothing goes through a shell; secrets go through the environment, never argv.
 
+mod capture;
+mod record;
 mod run;
+mod tail;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -8,7 +11,9 @@ use std::path::PathBuf;
 use async_trait::async_trait;
 
 use super::ServiceError;
-pub use run::{Commands, record_child};
+pub(crate) use capture::{Capture, last_lines};
+pub use record::{RECORD_CHILD, record_child};
+pub use run::Commands;
 
 pub type Result<T> = std::result::Result<T, ServiceError>;
 

@@ -1,0 +1,67 @@
+//! Reading and replacing files of a tree, never outside it.
+
+use std::fs::File;
+use std::io::{Error, Write};
+use std::path::{Component, Path, PathBuf};
+
+/// The real path of `file` below `root`, symlinks followed.
+///
+/// # Errors
+/// Where it does not exist, or leads out of `root`.
+pub(super) fn inside(root: &Path, file: &str) -> std::io::Result<PathBuf> {
+    let plain = Path::new(file).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    if !plain || file.is_empty() {
+        return Err(Error::other(format!("`{file}` is not a path relative to the repository's root")));
+    }
+    let path = root.join(file).canonicalize()?;
+    if !path.starts_with(root.canonicalize()?) {
+        return Err(Error::other(format!("`{file}` leads out of the repository, to {}", path.display())));
+    }
+    Ok(path)
+}
+
+/// Replaces what `path` holds, all or nothing, if it still holds `before`; its mode stays.
+pub(super) fn replace(path: &Path, before: &[u8], after: &[u8]) -> std::io::Result<()> {
+    let parent = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new().prefix(".catalog-deploy-").tempfile_in(parent)?;
+    file.write_all(after)?;
+    file.as_file().set_permissions(std::fs::metadata(path)?.permissions())?;
+    file.as_file().sync_all()?;
+    if std::fs::read(path)? != before {
+        return Err(Error::other("somebody else changed it at the same moment; try again"));
+    }
+    file.persist(path).map_err(|error| error.error)?;
+    File::open(parent)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_replaced_file_keeps_its_mode_and_a_symlink_stays_one() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("real"), "old").unwrap();
+        std::fs::set_permissions(root.path().join("real"), PermissionsExt::from_mode(0o640)).unwrap();
+        symlink("real", root.path().join("link")).unwrap();
+        let path = inside(root.path(), "link").unwrap();
+        replace(&path, b"old", b"new").unwrap();
+        assert_eq!(std::fs::read(root.path().join("real")).unwrap(), b"new");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+        assert!(root.path().join("link").is_symlink());
+        assert!(replace(&path, b"old", b"newer").is_err());
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn nothing_outside_is_reached() {
+        let root = tempfile::tempdir().unwrap();
+        let outside = tempfile::NamedTempFile::new().unwrap();
+        symlink(outside.path(), root.path().join("out")).unwrap();
+        for file in ["out", "../x", "/etc/hostname", ""] {
+            assert!(inside(root.path(), file).is_err(), "{file}");
+        }
+    }
+}
