@@ -2,11 +2,11 @@
 
 use async_trait::async_trait;
 
-use super::infrastructure::{infrastructure, literal, target};
+use super::infrastructure::{infrastructure, literal, refused, target};
 use crate::adapters::checkout::{Attribute, Location};
 use crate::adapters::github::{ChangedFile, NewPullRequest, PullRequest};
 use crate::adapters::{Cause, ServiceError, Writers};
-use crate::event::{Evidence, Question, Strength};
+use crate::event::{Question, Refusal, Strength};
 use crate::facts::{Fact, FactKind, PullRequestFact};
 use crate::plan::digest::digest;
 use crate::runbook::schema::Infrastructure;
@@ -50,10 +50,31 @@ struct Job<'a> {
     new: NewPullRequest,
 }
 
-/// The pull request that counts: an open one, else a merged one.
-fn standing_one(pulls: &[PullRequest]) -> Option<&PullRequest> {
-    pulls.iter().find(|pull| pull.state == "open").or_else(|| pulls.iter().find(|pull| pull.merged))
+/// Where the pull request of this deploy is, or belongs.
+#[derive(Debug, PartialEq, Eq)]
+enum Place<'a> {
+    Open(&'a PullRequest),
+    /// Nobody has used this branch.
+    Free,
+    /// All its pull requests are over: it served an earlier deploy of the same tag.
+    Used,
 }
+
+fn place(pulls: &[PullRequest]) -> Place<'_> {
+    match pulls.iter().find(|pull| pull.state == "open") {
+        Some(open) => Place::Open(open),
+        None if pulls.is_empty() => Place::Free,
+        None => Place::Used,
+    }
+}
+
+/// `branch`, `branch-2`, `branch-3`: one per deploy of the same tag, as a rollback deploys a tag again.
+fn numbered(branch: &str, number: u32) -> String {
+    if number == 1 { branch.to_owned() } else { format!("{branch}-{number}") }
+}
+
+/// Deploys of one tag beyond this are no procedure any more.
+const MOST_DEPLOYS: u32 = 20;
 
 fn fact(pull: &PullRequest) -> Fact {
     Fact::PullRequest(PullRequestFact { number: pull.number, url: pull.html_url.clone() })
@@ -77,6 +98,99 @@ fn more_than_the_version(files: &[ChangedFile], at: &Location, wanted: &str) -> 
     (!holds).then(|| format!("its one changed line is not {} = {wanted}", at.attribute))
 }
 
+impl InfrastructurePullRequest {
+    /// The finding, and the job with the branch that was chosen.
+    async fn decide<'a>(&self, look: &Look<'a>, mut job: Job<'a>) -> Result<(Finding, Job<'a>), Trouble> {
+        let (checkout, github) = (&look.readers.checkout, &look.readers.github);
+        let (on_main, head, chosen) = tokio::join!(
+            checkout.remote_attribute(&job.infrastructure.main, &job.at),
+            checkout.remote_branch(&job.infrastructure.main),
+            choose_branch(look, &job),
+        );
+        let (on_main, head, (branch, open)) = (on_main?, head?, chosen?);
+        job.new.head = branch;
+        let Job { infrastructure, at, wanted, new } = &job;
+        if let Some(pull) = open {
+            let files = github.pull_request_files(&infrastructure.repository, pull.number).await?;
+            let finding = match more_than_the_version(&files, at, wanted) {
+                None => Finding::satisfied(format!("{} is open, the version bump alone", pull.html_url))
+                    .learned(fact(&pull)),
+                Some(more) => Finding::blocked(
+                    format!("{} is open, but is not the version bump alone: {more}", pull.html_url),
+                    "mend or close it, then go on with `catalog-deploy resume`",
+                ),
+            };
+            return Ok((finding, job));
+        }
+        if holds(on_main.as_ref(), wanted) {
+            let finding = Finding::satisfied(format!("{} already says {wanted}", infrastructure.main));
+            return Ok((finding, job));
+        }
+        let Some(on_main) = on_main else {
+            let what = format!("{} has no {} in {}", infrastructure.main, at.attribute, at.file);
+            return Ok((Finding::blocked(what, "correct [infrastructure.version] in the runbook"), job));
+        };
+        if let Some(refusal) = flag_in_the_way(look, &job).await? {
+            return Ok((Finding::new(Decision::Blocked(vec![refusal])), job));
+        }
+        let finding = Finding::new(Decision::Change(Question {
+            gate: look.step.to_owned(),
+            title: format!("Open the pull request \"{}\"", new.title),
+            summary: vec![
+                format!(
+                    "pushes {} to {} and opens a pull request into {}",
+                    new.head, infrastructure.repository, new.base
+                ),
+                format!("{}:{}: {} → {wanted}, and nothing else", at.file, on_main.line, on_main.literal),
+            ],
+            digest: digest(&[look.step, &new.head, wanted, &head.unwrap_or_default()]),
+            expected: true,
+            strength: Strength::Yes,
+            details: None,
+        }));
+        Ok((finding, job))
+    }
+}
+
+/// The branch for this deploy's pull request, with the one that is open for it already.
+async fn choose_branch(look: &Look<'_>, job: &Job<'_>) -> Result<(String, Option<PullRequest>), Trouble> {
+    for number in 1..=MOST_DEPLOYS {
+        let branch = numbered(&job.new.head, number);
+        let pulls = look.readers.github.pull_requests_of_branch(&job.infrastructure.repository, &branch).await?;
+        match place(&pulls) {
+            Place::Open(pull) => return Ok((branch, Some(pull.clone()))),
+            Place::Free => return Ok((branch, None)),
+            Place::Used => {}
+        }
+    }
+    Err(refused(
+        format!("{MOST_DEPLOYS} branches named like {} have had their pull requests", job.new.head),
+        "open the pull request by hand, or name the branch otherwise in the runbook",
+    ))
+}
+
+/// The flag must be false in the checkout, and on a branch that an earlier attempt has pushed.
+async fn flag_in_the_way(look: &Look<'_>, job: &Job<'_>) -> Result<Option<Refusal>, Trouble> {
+    let Some(flag) = &job.infrastructure.flag else { return Ok(None) };
+    let at = Location::from(flag);
+    let checkout = &look.readers.checkout;
+    let (here, pushed) = tokio::join!(checkout.attribute(&at), checkout.remote_attribute(&job.new.head, &at));
+    let (here, pushed) = (here?, pushed?);
+    Ok(if here.literal != "false" {
+        Some(Refusal {
+            what: format!("{} is {} ({}:{})", flag.attribute, here.literal, flag.file, here.line),
+            next: "it must be false before the pull request is opened: `catalog-deploy restore` sets it back".into(),
+        })
+    } else if pushed.as_ref().is_some_and(|pushed| pushed.literal != "false") {
+        Some(Refusal {
+            what: format!("the branch {} exists and does not say {} = false", job.new.head, flag.attribute),
+            next: format!("delete that branch in {}, then go on", job.infrastructure.repository),
+        })
+    } else {
+        None
+    })
+}
+
 /// What to do about the version on a remote branch.
 fn holds(found: Option<&Attribute>, wanted: &str) -> bool {
     found.is_some_and(|found| found.literal == wanted)
@@ -96,71 +210,22 @@ impl Step for InfrastructurePullRequest {
 
     async fn observe(&self, look: Look<'_>) -> Result<Finding, Trouble> {
         let job = self.job(&look)?;
-        let Job { infrastructure, at, wanted, new } = &job;
-        let (checkout, github) = (&look.readers.checkout, &look.readers.github);
-        let (on_main, head, pulls) = tokio::join!(
-            checkout.remote_attribute(&infrastructure.main, at),
-            checkout.remote_branch(&infrastructure.main),
-            github.pull_requests_of_branch(&infrastructure.repository, &new.head),
-        );
-        let (on_main, head, pulls) = (on_main?, head?, pulls?);
-        if let Some(pull) = standing_one(&pulls) {
-            if pull.merged {
-                return Ok(Finding::satisfied(format!("{} is merged", pull.html_url)).learned(fact(pull)));
-            }
-            let files = github.pull_request_files(&infrastructure.repository, pull.number).await?;
-            return Ok(match more_than_the_version(&files, at, wanted) {
-                None => {
-                    Finding::satisfied(format!("{} is open, the version bump alone", pull.html_url)).learned(fact(pull))
-                }
-                Some(more) => Finding::blocked(
-                    format!("{} is open, but is not the version bump alone: {more}", pull.html_url),
-                    "mend or close it, then go on with `catalog-deploy resume`",
-                ),
-            });
-        }
-        if holds(on_main.as_ref(), wanted) {
-            return Ok(Finding::satisfied(format!("{} already says {wanted}", infrastructure.main)));
-        }
-        if let Some(flag) = &infrastructure.flag {
-            let found = checkout.attribute(&Location::from(flag)).await?;
-            if found.literal != "false" {
-                return Ok(Finding::blocked(
-                    format!("{} is {} ({}:{})", flag.attribute, found.literal, flag.file, found.line),
-                    "it must be false before the pull request is opened: `catalog-deploy restore` sets it back",
+        Ok(self.decide(&look, job).await?.0)
+    }
+
+    async fn act(&self, act: Act<'_>, question: &Question) -> Result<(), Trouble> {
+        let job = self.job(&act.look)?;
+        let (finding, job) = self.decide(&act.look, job).await?;
+        match finding.decision {
+            Decision::Change(now) if now.digest == question.digest => {}
+            Decision::Satisfied => return Ok(()),
+            _ => {
+                return Err(refused(
+                    "what the pull request would be has changed since it was approved (its branch, or main)",
+                    "`catalog-deploy resume` asks anew",
                 ));
             }
         }
-        let Some(on_main) = on_main else {
-            return Ok(Finding::blocked(
-                format!("{} has no {} in {}", infrastructure.main, at.attribute, at.file),
-                "correct [infrastructure.version] in the runbook",
-            ));
-        };
-        let head = head.unwrap_or_default();
-        let mut finding = Finding::new(Decision::Change(Question {
-            gate: look.step.to_owned(),
-            title: format!("Open the pull request \"{}\"", new.title),
-            summary: vec![
-                format!(
-                    "pushes {} to {} and opens a pull request into {}",
-                    new.head, infrastructure.repository, new.base
-                ),
-                format!("{}:{}: {} → {wanted}, and nothing else", at.file, on_main.line, on_main.literal),
-            ],
-            digest: digest(&[look.step, &new.head, wanted, &head]),
-            expected: true,
-            strength: Strength::Yes,
-            details: None,
-        }));
-        for closed in &pulls {
-            finding = finding.saw(Evidence::warning(format!("{} was closed without being merged", closed.html_url)));
-        }
-        Ok(finding)
-    }
-
-    async fn act(&self, act: Act<'_>, _question: &Question) -> Result<(), Trouble> {
-        let job = self.job(&act.look)?;
         let Job { infrastructure, at, wanted, new } = &job;
         let pushed = act.look.readers.checkout.remote_attribute(&new.head, at).await?;
         if !holds(pushed.as_ref(), wanted) {
@@ -264,10 +329,13 @@ mod tests {
     }
 
     #[test]
-    fn an_open_pull_request_counts_before_a_merged_one_and_a_closed_one_never() {
+    fn a_branch_serves_one_deploy_of_its_tag() {
         let (closed, merged, open) = (pull(1, "closed", false), pull(2, "closed", true), pull(3, "open", false));
-        assert_eq!(standing_one(&[closed.clone(), merged.clone(), open]).map(|it| it.number), Some(3));
-        assert_eq!(standing_one(&[closed.clone(), merged]).map(|it| it.number), Some(2));
-        assert_eq!(standing_one(&[closed]), None);
+        assert_eq!(place(&[closed.clone(), merged.clone(), open.clone()]), Place::Open(&open));
+        // A rollback deploys a tag whose pull request was merged long ago: that one says nothing about main today.
+        assert_eq!(place(&[closed, merged]), Place::Used);
+        assert_eq!(place(&[]), Place::Free);
+        assert_eq!(numbered("deploy/rel-1", 1), "deploy/rel-1");
+        assert_eq!(numbered("deploy/rel-1", 2), "deploy/rel-1-2");
     }
 }

@@ -36,7 +36,7 @@ impl Step for Manual {
     async fn observe(&self, look: Look<'_>) -> Result<Finding, Trouble> {
         if !self.gate {
             let mut finding = Finding::new(Decision::Satisfied);
-            finding.evidence.push(Evidence::not_previewable(format!("for you to do: {}", self.lines().join(" "))));
+            finding.evidence.push(Evidence::warning(format!("for you to do: {}", self.lines().join(" "))));
             return Ok(finding);
         }
         if self.confirmed.load(Ordering::SeqCst) {

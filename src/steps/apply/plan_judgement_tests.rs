@@ -50,7 +50,7 @@ fn plan(changes: &[(&str, &str)]) -> Plan {
 #[test]
 fn addresses_and_actions_both_count() {
     let good = [(INSTANCE, "delete/create"), (USER_DATA, "update")];
-    let cases: [(&str, Vec<(&str, &str)>, bool); 8] = [
+    let cases = [
         ("instance replaced with its user data", good.to_vec(), true),
         ("replaced the other way round", vec![(INSTANCE, "create/delete")], true),
         ("created: the wrong state", vec![(INSTANCE, "create")], false),

@@ -25,22 +25,32 @@ pub fn binding(with: ApplyWith, arguments: Arguments, program: &str) -> Binding 
     }
 }
 
-/// Airflow's versions of the wanted and the running image, where a given tag changes them. The database's schema is
-/// upgraded when Airflow starts, so going back is unsafe.
-pub fn crosses_airflow_version(facts: &Facts, given_tag: bool) -> Option<String> {
+/// What a given tag does to Airflow's version. The database's schema is upgraded when Airflow starts, so going back is
+/// unsafe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Crossing {
+    /// Stays, or the run releases a new version, whose upgrade is its purpose.
+    No,
+    /// A version is not known.
+    Unknown,
+    Yes(String),
+}
+
+pub fn crosses_airflow_version(facts: &Facts, given_tag: bool) -> Crossing {
     if !given_tag {
-        return None;
+        return Crossing::No;
     }
-    let wanted = facts.image.as_ref()?.airflow_version.as_deref()?;
+    let wanted = facts.image.as_ref().and_then(|image| image.airflow_version.as_deref());
     let of_image = facts.running_image.as_ref().and_then(|image| image.airflow_version.as_deref());
     let of_server = facts.baseline.as_ref().and_then(|baseline| baseline.airflow_version.as_deref());
-    let running = of_image.or(of_server)?;
-    (numbers(wanted) != numbers(running)).then(|| {
-        format!(
-            "this tag holds Airflow {wanted}, production runs {running}: the database's schema is upgraded at start-up \
-             and does not go back by itself"
-        )
-    })
+    let (Some(wanted), Some(running)) = (wanted, of_image.or(of_server)) else { return Crossing::Unknown };
+    if numbers(wanted) == numbers(running) {
+        return Crossing::No;
+    }
+    Crossing::Yes(format!(
+        "this tag holds Airflow {wanted}, production runs {running}: the database's schema is upgraded at start-up and \
+         does not go back by itself"
+    ))
 }
 
 /// `v2.10.0` as numbers, so 2.10 comes after 2.9; other parts keep their text.
@@ -60,20 +70,27 @@ pub struct Asked<'a> {
     pub running: Option<&'a str>,
     pub judgement: &'a Judgement,
     pub binding: Binding,
-    pub crossing: Option<String>,
+    pub crossing: Crossing,
     pub rollback: bool,
     pub digest: String,
     pub details: Option<String>,
 }
 
 pub fn question(asked: Asked<'_>) -> Question {
-    let expected = asked.judgement.as_expected() && asked.crossing.is_none();
+    let expected = asked.judgement.as_expected() && !matches!(asked.crossing, Crossing::Yes(_));
     let mut summary = vec![match asked.running {
         Some(running) if running == asked.tag => format!("deploys {running}, which runs now",),
         Some(running) => format!("deploys {} over {running}", asked.tag),
         None => format!("deploys {}", asked.tag),
     }];
-    summary.extend(asked.crossing.map(|crossing| format!("ATTENTION: {crossing}")));
+    match asked.crossing {
+        Crossing::No => {}
+        Crossing::Yes(crossing) => summary.push(format!("ATTENTION: {crossing}")),
+        Crossing::Unknown => summary.push(
+            "ATTENTION: it is not known whether this tag changes Airflow's version; going back over one is unsafe"
+                .into(),
+        ),
+    }
     summary.extend(asked.judgement.lines());
     if asked.rollback {
         summary.push("DAG code is not changed by this: it follows main".into());
@@ -134,21 +151,23 @@ mod tests {
     #[test]
     fn a_rollback_over_an_airflow_version_is_seen() {
         for (wanted, running, given, crosses) in [
-            (Some("2.9.3"), Some("2.10.1"), true, true),
-            (Some("2.10.1"), Some("2.10.1"), true, false),
-            (Some("v2.10.1"), Some("2.10.1"), true, false),
-            (Some("2.9.3"), Some("2.10.1"), false, false),
-            (None, Some("2.10.1"), true, false),
+            (Some("2.9.3"), Some("2.10.1"), true, "yes"),
+            (Some("2.10.1"), Some("2.10.1"), true, "no"),
+            (Some("v2.10.1"), Some("2.10.1"), true, "no"),
+            (Some("2.9.3"), Some("2.10.1"), false, "no"),
+            (None, Some("2.10.1"), true, "unknown"),
+            (Some("2.9.3"), None, true, "unknown"),
         ] {
-            assert_eq!(
-                crosses_airflow_version(&facts(wanted, running), given).is_some(),
-                crosses,
-                "{wanted:?} {given}"
-            );
+            let found = match crosses_airflow_version(&facts(wanted, running), given) {
+                Crossing::Yes(_) => "yes",
+                Crossing::No => "no",
+                Crossing::Unknown => "unknown",
+            };
+            assert_eq!(found, crosses, "{wanted:?} {given}");
         }
     }
 
-    fn asked(judgement: &Judgement, crossing: Option<String>) -> Question {
+    fn asked(judgement: &Judgement, crossing: Crossing) -> Question {
         question(Asked {
             step: "apply",
             environment: "prod",
@@ -173,10 +192,11 @@ mod tests {
         };
         let typed = Strength::Typed { text: "prod".into() };
         for (judgement, crossing, expected) in [
-            (&fine, None, Strength::Yes),
-            (&drifted, None, typed.clone()),
-            (&destroyed, None, typed.clone()),
-            (&fine, Some("2.10 to 2.9".to_owned()), typed),
+            (&fine, Crossing::No, Strength::Yes),
+            (&fine, Crossing::Unknown, Strength::Yes),
+            (&drifted, Crossing::No, typed.clone()),
+            (&destroyed, Crossing::No, typed.clone()),
+            (&fine, Crossing::Yes("2.10 to 2.9".to_owned()), typed),
         ] {
             let question = asked(judgement, crossing);
             assert_eq!(question.expected, expected == Strength::Yes);
@@ -186,6 +206,6 @@ mod tests {
 
     #[test]
     fn an_unbound_apply_says_so() {
-        assert!(asked(&Judgement::default(), None).summary.iter().any(|line| line.starts_with("not bound")));
+        assert!(asked(&Judgement::default(), Crossing::No).summary.iter().any(|line| line.starts_with("not bound")));
     }
 }

@@ -57,10 +57,8 @@ pub async fn attempt(
     let prior = tree.attribute(at).await?.literal;
     let mut known = BTreeMap::from([(at.file.clone(), Some(before.clone()))]);
     for file in tree.changed().await? {
-        if !known.contains_key(&file) {
-            let bytes = present(tree.read(&file).await)?;
-            known.insert(file, bytes);
-        }
+        let bytes = present(tree.read(&file).await)?;
+        known.insert(file, bytes);
     }
     let failed = match way {
         Way::Pin => {

@@ -63,7 +63,7 @@ impl Tree for Memory {
         Ok(())
     }
     async fn set_attribute(&self, at: &Location, literal: &str) -> Answer<String> {
-        let earlier = self.attribute(at).await?.literal;
+        let earlier = Tree::attribute(self, at).await?.literal;
         let mut now = self.now.lock().unwrap();
         let text = now[&at.file].replace(&format!("tag = {earlier}"), &format!("tag = {literal}"));
         now.insert(at.file.clone(), text);

@@ -161,7 +161,7 @@ fn mentions_tag(text: &str, prefix: &str) -> bool {
     const VERSION: &str = "0000.00.00.00.00.00";
     !prefix.is_empty()
         && text.match_indices(prefix).any(|(at, _)| {
-            let rest = text[at + prefix.len()..].as_bytes();
+            let rest = &text.as_bytes()[at + prefix.len()..];
             rest.len() >= VERSION.len()
                 && VERSION.bytes().zip(rest).all(|(shape, &byte)| match shape {
                     b'.' => byte == b'.',
