@@ -4,6 +4,8 @@ pub mod plan_judgement;
 mod question;
 pub mod resolve;
 mod terraform_says;
+#[cfg(test)]
+mod tests;
 pub mod traces;
 
 use std::path::{Path, PathBuf};

@@ -134,6 +134,7 @@ fn a_star_stands_for_any_run_of_characters() {
         ("a*b*c", "a-b-b-c", true),
         ("a*bc*c", "abc", false),
         ("module.x.*", "module.xy.z", false),
+        ("a*c", "abcd", false),
         ("", "a", false),
     ] {
         assert_eq!(matches(pattern, address), fits, "{pattern} {address}");
