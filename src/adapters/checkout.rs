@@ -82,6 +82,8 @@ pub trait CheckoutRead: Send + Sync {
     async fn remote_branch(&self, branch: &str) -> Result<Option<String>>;
     /// Contents of a file on a remote branch, fetched into no ref (objects only where needed).
     async fn remote_file(&self, branch: &str, file: &str) -> Result<Option<Vec<u8>>>;
+    /// The attribute as it stands on a remote branch; `None` where the branch or the file does not exist.
+    async fn remote_attribute(&self, branch: &str, at: &Location) -> Result<Option<Attribute>>;
     /// Runs a reading command of the runbook in the checkout's root and returns its standard output.
     async fn output(&self, argv: &[String]) -> Result<Vec<u8>>;
     /// An own clone with the working files laid over it; removed when dropped.
@@ -106,6 +108,10 @@ pub enum Planned {
 pub trait Tree: Send + Sync {
     fn root(&self) -> PathBuf;
     async fn attribute(&self, at: &Location) -> Result<Attribute>;
+    /// Bytes of a file; `NotFound` where it is absent.
+    async fn read(&self, file: &str) -> Result<Vec<u8>>;
+    /// Puts a file back to exactly these bytes, its permissions kept; `None` removes it.
+    async fn restore(&self, file: &str, bytes: Option<&[u8]>) -> Result<()>;
     /// Replaces one literal, every other byte kept; verified by parsing again. Returns the earlier literal.
     async fn set_attribute(&self, at: &Location, literal: &str) -> Result<String>;
     /// Runs a recipe (the bump). Returns its combined output.

@@ -45,6 +45,9 @@ impl Finished {
 pub trait CommandRead: Send + Sync {
     /// Runs to its end and returns both streams. A program that does not exist is `Failed` with a hint.
     async fn read(&self, command: &Command) -> Result<Finished>;
+    /// Waits for a recorded child of an earlier process. `None` where it left neither a process nor an exit code. Starts
+    /// and signals nothing, so the wait may be dropped at any time.
+    async fn wait_recorded(&self, traces: &Traces, lines: LineSink) -> Result<Option<Exit>>;
 }
 
 /// Receives a child's lines while it runs.
@@ -85,6 +88,4 @@ pub trait CommandRun: CommandRead {
     ) -> Result<Recorded>;
     /// Attached to the terminal: the child has stdin, stdout and stderr, and the terminal's own Ctrl-C.
     async fn run_attached(&self, command: &Command) -> Result<Exit>;
-    /// Waits for a recorded child of an earlier process. `None` where it left neither a process nor an exit code.
-    async fn wait_recorded(&self, traces: &Traces, lines: LineSink) -> Result<Option<Exit>>;
 }

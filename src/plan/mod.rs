@@ -1,6 +1,7 @@
 //! Validated runbook + parameters → ordered, typed steps; and what a yes is bound to.
 
 pub mod approval;
+pub mod digest;
 
 use std::sync::Arc;
 

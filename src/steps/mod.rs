@@ -1,13 +1,35 @@
-//! One file per kind of step: decisions, no clients. [`build`] is the registry: a new kind is a file and a line here.
+//! One file per kind of step: decisions, no clients. `registry.rs` says which file a kind is: a new kind is a file and a
+//! line there.
+//!
+//! | file | is |
+//! |---|---|
+//! | [`checkout_ready`], [`identity`], [`dags_clear`], [`baseline`] | looks before anything is changed |
+//! | [`publish_release`], [`image_ready`] | the release and its image |
+//! | [`bump`], [`dags_hold`], [`set_flag`], [`apply`], [`give_back`] | the deploy |
+//! | [`approve_changelog`], [`infrastructure_pull_request`], [`post_checks`] | what follows |
+//! | [`manual`], [`shell`] | a team's own |
 
+pub mod apply;
 pub mod approve_changelog;
-pub mod declared;
-pub mod image_ready;
-pub mod publish_release;
-pub mod running;
 pub mod baseline;
+pub mod bump;
+pub mod checkout_ready;
 pub mod dag_rules;
 pub mod dags_clear;
 pub mod dags_hold;
+pub mod declared;
 pub mod give_back;
+pub mod identity;
+pub mod image_ready;
+mod infrastructure;
+pub mod infrastructure_pull_request;
+pub mod manual;
 pub mod post_checks;
+pub mod publish_release;
+mod registry;
+pub mod running;
+pub mod set_flag;
+pub mod shell;
+mod transcript;
+
+pub use registry::build;

@@ -1,0 +1,399 @@
+//! Plans, asks, applies; and after anything but a clear answer, finds out by planning again whether it took effect.
+
+pub mod plan_judgement;
+mod question;
+pub mod resolve;
+mod terraform_says;
+#[cfg(test)]
+mod tests;
+pub mod traces;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use self::plan_judgement::{Judgement, judge_plan};
+use self::question::{Asked, Binding, binding, crosses_airflow_version, question};
+pub use self::resolve::{Landed, landed};
+use self::resolve::{remember_approved, whole};
+use self::terraform_says::{nothing_applied, plan_failed};
+use self::traces::{latest_traces, next_traces};
+use super::infrastructure::{deploy_attributes, held_at, infrastructure, refused, target};
+use super::transcript::{Transcript, tail};
+use crate::adapters::checkout::{Location, Plan, Planned, Tree};
+use crate::adapters::process::{Command, Exit, LineSink};
+use crate::adapters::{Cause, ServiceError, Writers};
+use crate::event::{Evidence, Question, Refusal};
+use crate::facts::{AppliedFact, Fact, FactKind};
+use crate::plan::digest::digest;
+use crate::step::{Act, Decision, Effect, Finding, Look, Step, Trouble, Undo, Wait};
+
+/// How long one look waits for an earlier process' apply before it is reported as a wait.
+const GLANCE: Duration = Duration::from_secs(2);
+
+/// Longest time that an apply of an earlier process is waited for.
+const ORPHAN: Duration = Duration::from_secs(2 * 60 * 60);
+
+pub struct Apply {
+    needs: &'static [FactKind],
+    /// The plan behind the question that was asked last.
+    ready: Mutex<Option<Ready>>,
+}
+
+/// A plan that waits for its yes.
+#[derive(Debug, Clone)]
+struct Ready {
+    /// The question's digest.
+    digest: String,
+    plan: Plan,
+    file: PathBuf,
+    binding: Binding,
+}
+
+impl Apply {
+    /// Which of the two edits that a plan depends on the runbook makes in earlier steps.
+    pub fn new(after_bump: bool, after_flag: bool) -> Self {
+        let needs: &'static [FactKind] = match (after_bump, after_flag) {
+            (true, true) => &[FactKind::Target, FactKind::Bumped, FactKind::FlagSet],
+            (true, false) => &[FactKind::Target, FactKind::Bumped],
+            (false, true) => &[FactKind::Target, FactKind::FlagSet],
+            (false, false) => &[FactKind::Target],
+        };
+        Self { needs, ready: Mutex::new(None) }
+    }
+
+    /// Plans in `scratch`, or in the checkout itself, and judges the plan.
+    async fn decide(&self, look: Look<'_>, scratch: Option<&Arc<dyn Tree>>) -> Result<Finding, Trouble> {
+        let infrastructure = infrastructure(&look)?;
+        let target = target(&look)?;
+        // Before the plan: what changes while Terraform plans must not pass for approved.
+        let fingerprint = fingerprint(&look, scratch).await?;
+        let (transcript, lines) = Transcript::over(look.lines);
+        let name = if scratch.is_some() { "preview" } else { "plan" };
+        let file = look.workspace.join(format!("{}.{name}.tfplan", look.step));
+        let checkout = &look.readers.checkout;
+        let planned = match scratch {
+            Some(tree) => tree.plan(&infrastructure.plan, &file, lines).await?,
+            None => checkout.plan(&infrastructure.plan, &file, lines).await?,
+        };
+        let plan = match planned {
+            Planned::Ready(plan) => plan,
+            Planned::Failed { code, tail } => return blocked(plan_failed(code, &whole(&transcript, &tail))),
+        };
+        let judgement = judge_plan(&plan, infrastructure);
+        if judgement.nothing() {
+            return Ok(nothing_to_do(&look, &judgement, &plan, scratch.is_some()).await);
+        }
+        let arguments = checkout.arguments(&infrastructure.apply).await?;
+        let program = infrastructure.apply.first().map_or("", String::as_str);
+        let binding = binding(infrastructure.apply_with, arguments, program);
+        let digest = bound_to(&plan, &fingerprint, &target.tag, target.predicted, binding);
+        let details = write_details(&look, &file, &transcript, scratch.is_some()).await;
+        let rollback = look.parameters.tag.is_some();
+        let asked = question(Asked {
+            step: look.step,
+            environment: &look.runbook.environment,
+            tag: &target.tag,
+            running: look.facts.running.as_ref().map(|running| running.tag.as_str()),
+            judgement: &judgement,
+            binding,
+            crossing: crosses_airflow_version(look.facts, rollback),
+            rollback,
+            digest: digest.clone(),
+            details: details.map(|file| file.display().to_string()),
+        });
+        if scratch.is_none() {
+            *self.ready.lock().unwrap_or_else(PoisonError::into_inner) = Some(Ready { digest, plan, file, binding });
+        }
+        Ok(Finding::new(Decision::Change(asked)))
+    }
+}
+
+/// The checkout as a yes is bound to it: HEAD and tracked files but for the deploy's two attributes, and the version.
+async fn fingerprint(look: &Look<'_>, scratch: Option<&Arc<dyn Tree>>) -> Result<[String; 2], Trouble> {
+    let infrastructure = infrastructure(look)?;
+    let checkout = &look.readers.checkout;
+    let version = Location::from(&infrastructure.version);
+    let literal = match scratch {
+        Some(tree) => tree.attribute(&version).await?.literal,
+        None => checkout.attribute(&version).await?.literal,
+    };
+    Ok([checkout.fingerprint(&deploy_attributes(infrastructure)).await?, literal])
+}
+
+/// A plan of a tag that does not exist yet has another digest than any real one.
+fn bound_to(plan: &Plan, fingerprint: &[String; 2], tag: &str, predicted: bool, binding: Binding) -> String {
+    let [files, version] = fingerprint;
+    let certainty = if predicted { "predicted" } else { "verified" };
+    let bound = if binding == Binding::PlanFile { "plan file" } else { "terminal" };
+    digest(&[plan.digest.as_str(), files, version, tag, certainty, bound])
+}
+
+fn blocked(trouble: Trouble) -> Result<Finding, Trouble> {
+    match trouble {
+        Trouble::Refused(refusals) => Ok(Finding::new(Decision::Blocked(refusals))),
+        other => Err(other),
+    }
+}
+
+async fn nothing_to_do(look: &Look<'_>, judgement: &Judgement, plan: &Plan, preview: bool) -> Finding {
+    let target = look.facts.target.as_ref();
+    let label = if target.is_some_and(|target| target.predicted) { Evidence::predicted } else { Evidence::verified };
+    let mut finding = Finding::new(Decision::Satisfied).saw(label(format!(
+        "nothing would change (Terraform {}): no service deployment is needed",
+        plan.terraform_version
+    )));
+    finding.evidence.extend(judgement.concerns.iter().map(Evidence::warning));
+    if preview { finding } else { finding.learned(applied(look, false, skew(look).await)) }
+}
+
+fn applied(look: &Look<'_>, changed: bool, skew: Option<i64>) -> Fact {
+    let ended_at = look.readers.clock.now();
+    Fact::Applied(AppliedFact { ended_at, airflow_clock_skew_ms: skew.unwrap_or_default(), changed })
+}
+
+/// Airflow's clock minus ours in milliseconds, by the middle of one request; `None` where it cannot be asked.
+async fn skew(look: &Look<'_>) -> Option<i64> {
+    look.runbook.airflow.as_ref()?;
+    let sent = look.readers.clock.now().as_millisecond();
+    let health = tokio::time::timeout(Duration::from_secs(5), look.readers.airflow.health()).await.ok()?.ok()?;
+    let answered = look.readers.clock.now().as_millisecond();
+    Some(health.server_time?.as_millisecond() - i64::midpoint(sent, answered))
+}
+
+/// The whole plan as people read it. Best effort: the question stands without it.
+async fn write_details(look: &Look<'_>, plan_file: &Path, transcript: &Transcript, preview: bool) -> Option<PathBuf> {
+    let directory = &look.runbook.infrastructure.as_ref()?.directory;
+    let mut text = None;
+    if !preview {
+        let argv = ["terraform", &format!("-chdir={directory}"), "show", "-no-color", plan_file.to_str()?];
+        let shown = look.readers.checkout.output(&argv.map(str::to_owned)).await;
+        text = shown.ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    }
+    let text = text.unwrap_or_else(|| console::strip_ansi_codes(&transcript.text()).into_owned());
+    let file = look.workspace.join(format!("{}.plan.txt", look.step));
+    tokio::fs::write(&file, text).await.ok()?;
+    Some(file)
+}
+
+/// An apply whose session ended in the middle leaves the state it could not write.
+async fn errored_state(look: &Look<'_>) -> Result<Option<Refusal>, Trouble> {
+    let file = super::checkout_ready::errored_state_file(&infrastructure(look)?.directory);
+    match look.readers.checkout.read(&file).await {
+        Ok(_) => Ok(Some(super::checkout_ready::errored_state_refusal(&infrastructure(look)?.directory))),
+        Err(error) if error.not_found() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What became of an apply whose end is not known; `Err` holds the finding that ends the look.
+async fn settle_doubt(look: Look<'_>) -> Result<Result<Evidence, Box<Finding>>, Trouble> {
+    if let Some(traces) = latest_traces(look.workspace, look.step) {
+        // Its lines were shown, or kept, by the process that started it.
+        let quiet: LineSink = Arc::new(|_: &str| ());
+        match tokio::time::timeout(GLANCE, look.readers.commands.wait_recorded(&traces, quiet)).await {
+            Ok(ended) => drop(ended?),
+            Err(_) => {
+                return Ok(Err(Box::new(Finding::new(Decision::Wait(Wait {
+                    on: "the apply that an earlier process of this run started to end".into(),
+                    poll: Duration::from_secs(5),
+                    at_most: ORPHAN,
+                    next: format!("look at {}, then `catalog-deploy resume`", traces.output.display()),
+                    refuse_after: false,
+                })))));
+            }
+        }
+    }
+    if let Some(refusal) = errored_state(&look).await? {
+        return Ok(Err(Box::new(Finding::new(Decision::Blocked(vec![refusal])))));
+    }
+    Ok(match landed(look).await? {
+        Landed::Yes => {
+            let fact = applied(&look, true, skew(&look).await);
+            Err(Box::new(Finding::satisfied("a plan finds nothing left to do: the apply took effect").learned(fact)))
+        }
+        Landed::No => Ok(Evidence::verified("a plan finds all that was approved: the earlier apply took no effect")),
+        Landed::Partly { left } => Ok(Evidence::warning(format!(
+            "the earlier apply did not take effect completely; left: {}",
+            left.join(", ")
+        ))),
+    })
+}
+
+#[async_trait]
+impl Step for Apply {
+    fn needs(&self) -> &'static [FactKind] {
+        self.needs
+    }
+    fn gives(&self) -> &'static [FactKind] {
+        &[FactKind::Applied]
+    }
+    fn undo(&self) -> Undo {
+        Undo::Never("production runs the new version; deploy the earlier tag with --tag to go back")
+    }
+
+    async fn observe(&self, look: Look<'_>) -> Result<Finding, Trouble> {
+        if let Some(applied) = &look.facts.applied {
+            let what = if applied.changed { "applied" } else { "nothing to apply" };
+            return Ok(Finding::satisfied(format!("{what} at {}", applied.ended_at)));
+        }
+        let mut earlier = None;
+        if look.in_doubt.iter().any(|step| step == look.step) {
+            match settle_doubt(look).await? {
+                Ok(evidence) => earlier = Some(evidence),
+                Err(finding) => return Ok(*finding),
+            }
+        }
+        if let Some(refusal) = errored_state(&look).await? {
+            return Ok(Finding::new(Decision::Blocked(vec![refusal])));
+        }
+        let mut finding = self.decide(look, None).await?;
+        if let Some(evidence) = earlier {
+            finding.evidence.insert(0, evidence);
+        }
+        Ok(finding)
+    }
+
+    /// Plans in the copy, where the version is bumped and the flag true; takes no state lock.
+    async fn preview(&self, look: Look<'_>, scratch: &Arc<dyn Tree>) -> Result<Finding, Trouble> {
+        let mut finding = self.decide(look, Some(scratch)).await?;
+        if let Some(refusal) = errored_state(&look).await? {
+            finding.decision = Decision::Blocked(vec![refusal]);
+        }
+        if let Decision::Change(question) = &finding.decision {
+            let predicted = look.facts.target.as_ref().is_some_and(|target| target.predicted);
+            let label = if predicted { Evidence::predicted } else { Evidence::verified };
+            let lines = question.summary.iter().map(|line| {
+                let stands_out = ["NOT EXPECTED", "ATTENTION", "not bound"].iter().any(|mark| line.starts_with(mark));
+                if stands_out { Evidence::warning(line) } else { label(line.clone()) }
+            });
+            finding.evidence.extend(lines);
+        }
+        Ok(finding)
+    }
+
+    async fn act(&self, act: Act<'_>, question: &Question) -> Result<(), Trouble> {
+        let look = act.look;
+        let ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(ready) = ready.filter(|ready| ready.digest == question.digest) else {
+            return Err(refused(
+                "the plan on the disk is not the one that was approved",
+                "run it again for a new plan",
+            ));
+        };
+        still_approved(&look, &ready).await?;
+        remember_approved(&look, &ready.plan).await?;
+        let infrastructure = infrastructure(&look)?;
+        let version = Location::from(&infrastructure.version);
+        let effect = Effect {
+            what: format!("apply {} to {}", target(&look)?.tag, look.runbook.environment),
+            holds: Vec::new(),
+            keeps: held_at(&look, &version).map(|held| held.id.clone()).into_iter().collect(),
+        };
+        let skew_before = skew(&look).await;
+        let partly = Mutex::new(None);
+        let made = act.change(effect, |writers| carry_out(&act, writers, &ready, &partly)).await;
+        if let Err(trouble) = made {
+            let partly = partly.into_inner().unwrap_or_else(PoisonError::into_inner);
+            return Err(in_words(trouble, partly));
+        }
+        let skew = match skew_before {
+            Some(skew) => Some(skew),
+            None => skew(&look).await,
+        };
+        act.learn(applied(&look, true, skew))
+    }
+}
+
+/// What was approved is what is applied: nothing in the checkout has moved since the plan, and the flag is true.
+async fn still_approved(look: &Look<'_>, ready: &Ready) -> Result<(), Trouble> {
+    let target = target(look)?;
+    let now = bound_to(&ready.plan, &fingerprint(look, None).await?, &target.tag, target.predicted, ready.binding);
+    if now != ready.digest {
+        return Err(refused(
+            "the checkout has changed since the plan was made",
+            "look at `git status` and `git diff` there, then `catalog-deploy resume` for a new plan",
+        ));
+    }
+    let Some(flag) = infrastructure(look)?.flag.as_ref() else { return Ok(()) };
+    let found = look.readers.checkout.attribute(&Location::from(flag)).await?;
+    if found.literal == "true" {
+        return Ok(());
+    }
+    Err(refused(
+        format!("{} is {} by now ({}:{})", flag.attribute, found.literal, flag.file, found.line),
+        "somebody set it back meanwhile: find out why, then `catalog-deploy resume`",
+    ))
+}
+
+/// Runs the apply once, and turns every end but a clear success into what the world says about it.
+async fn carry_out(
+    act: &Act<'_>,
+    writers: Writers,
+    ready: &Ready,
+    partly: &Mutex<Option<String>>,
+) -> Result<(), ServiceError> {
+    let look = act.look;
+    let Some(infrastructure) = &look.runbook.infrastructure else { return Ok(()) };
+    let (transcript, lines) = Transcript::over(look.lines);
+    let mut argv = infrastructure.apply.clone();
+    let ended = match ready.binding {
+        Binding::PlanFile => {
+            argv.push(ready.file.display().to_string());
+            let traces = next_traces(look.workspace, look.step);
+            writers.checkout.apply(&argv, &traces, lines, act.stop.clone()).await.map(|recorded| recorded.exit)
+        }
+        Binding::Terminal => {
+            let directory = Some(look.readers.checkout.root());
+            writers.commands.run_attached(&Command { argv: argv.clone(), directory, ..Command::default() }).await
+        }
+    };
+    let output = transcript.text();
+    let why = match ended {
+        Ok(Exit::Code(0)) => return Ok(()),
+        Ok(Exit::Code(code)) => format!("it ended with exit {code}: {}", tail(&output, 4)),
+        Ok(Exit::Signal(signal)) => format!("it was ended by signal {signal}: {}", tail(&output, 4)),
+        Err(error) if error.surely_refused() => return Err(error),
+        Err(error) => error.cause.to_string(),
+    };
+    let failed = |cause| Err(ServiceError::new("terraform", format!("`{}`", infrastructure.apply.join(" ")), cause));
+    if let Some(reason) = nothing_applied(&output) {
+        return failed(Cause::Rejected { status: 0, message: format!("nothing was applied: {reason}") });
+    }
+    if let Ok(Some(refusal)) = errored_state(&look).await {
+        let text = format!("{why}; {}", refusal.what);
+        *partly.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal.next);
+        return failed(Cause::Failed(text));
+    }
+    match landed(look).await {
+        Ok(Landed::Yes) => Ok(()),
+        Ok(Landed::No) => {
+            failed(Cause::Rejected { status: 0, message: format!("nothing was applied, as a new plan shows: {why}") })
+        }
+        Ok(Landed::Partly { left }) => {
+            let next = "apply again: `catalog-deploy resume` makes a new plan of what is left and asks anew";
+            *partly.lock().unwrap_or_else(PoisonError::into_inner) = Some(next.into());
+            failed(Cause::Failed(format!("{why}; it took effect partly, left to do: {}", left.join(", "))))
+        }
+        Err(trouble) => {
+            failed(Cause::Failed(format!("{why}; and it could not be found out how much it did: {trouble}")))
+        }
+    }
+}
+
+/// `partly`: it is known that it took effect in part, and this is the way on.
+fn in_words(trouble: Trouble, partly: Option<String>) -> Trouble {
+    match trouble {
+        Trouble::Service(ServiceError { cause: Cause::Rejected { status: 0, message }, .. }) => Trouble::Failed {
+            what: message,
+            next: "mend the cause, then `catalog-deploy resume` makes a new plan and asks anew".into(),
+        },
+        Trouble::InDoubt { what, .. } => match partly {
+            Some(next) => Trouble::Failed { what, next },
+            None => Trouble::InDoubt { what, next: "`catalog-deploy resume` finds out with a new plan".into() },
+        },
+        other => other,
+    }
+}

@@ -1,0 +1,167 @@
+//! The infrastructure checkout is clean, on main and not behind; nothing of an earlier deploy was left in it.
+
+mod judge;
+
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+use futures::future::OptionFuture;
+
+use self::judge::{Expected, Reading, refusals, standing, warnings};
+pub(super) use self::judge::{errored_state_file, errored_state_refusal};
+use super::infrastructure::{deploy_attributes, held_at, infrastructure, place};
+use crate::adapters::checkout::Location;
+use crate::event::{Question, Refusal};
+use crate::facts::Thing;
+use crate::runbook::Kind;
+use crate::runbook::schema::Infrastructure;
+use crate::step::{Act, Decision, Finding, Look, Step, Trouble, Undo};
+
+#[derive(Default)]
+pub struct CheckoutReady {
+    /// The checkout at the first look, the deploy's own attributes left out: any edit but these shows.
+    fingerprint: Mutex<Option<String>>,
+}
+
+impl CheckoutReady {
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+/// Files that this run has edited itself, by its journal.
+fn own_files(look: &Look<'_>, infrastructure: &Infrastructure) -> Vec<String> {
+    let here = place(look);
+    let held = look.held.iter().filter(|held| held.place == here).filter_map(|held| match &held.thing {
+        Thing::Attribute { file, .. } => Some(file.clone()),
+        _ => None,
+    });
+    let bumped = look.facts.bumped.is_some().then(|| infrastructure.version.file.clone());
+    held.chain(bumped).collect()
+}
+
+/// The fixed part of the branch that bump pull requests get, from the runbook's own step.
+fn branch_prefix<'a>(look: &Look<'a>) -> &'a str {
+    let branch = look.runbook.steps.iter().find_map(|step| match &step.kind {
+        Kind::InfrastructurePullRequest { branch, .. } => Some(branch.as_str()),
+        _ => None,
+    });
+    branch.and_then(|branch| branch.split('{').next()).unwrap_or_default()
+}
+
+fn expected<'a>(look: &Look<'a>, infrastructure: &'a Infrastructure, ours: &'a [String]) -> Expected<'a> {
+    let flag = infrastructure.flag.as_ref().map(Location::from);
+    Expected {
+        main: &infrastructure.main,
+        remote: &infrastructure.remote,
+        directory: &infrastructure.directory,
+        ours,
+        flag_is_ours: flag.is_some_and(|flag| held_at(look, &flag).is_some()),
+        branch_prefix: branch_prefix(look),
+        image_prefix: look.runbook.release.as_ref().map_or("", |shape| &shape.image_prefix),
+        own_pull_request: look.facts.pull_request.as_ref().map(|pull| pull.number),
+    }
+}
+
+/// Reads everything side by side.
+async fn read(look: &Look<'_>, infrastructure: &Infrastructure) -> Result<Reading, Trouble> {
+    let checkout = &look.readers.checkout;
+    let flag: OptionFuture<_> = infrastructure
+        .flag
+        .as_ref()
+        .map(|flag| async move {
+            let at = Location::from(flag);
+            checkout.attribute(&at).await.map(|found| (at, found))
+        })
+        .into();
+    let workspace: OptionFuture<_> = infrastructure
+        .workspace
+        .as_ref()
+        .map(|wanted| async move {
+            let chdir = format!("-chdir={}", infrastructure.directory);
+            let argv = ["terraform", &chdir, "workspace", "show"].map(str::to_owned);
+            let shown = checkout.output(&argv).await;
+            let shown = shown.map(|output| String::from_utf8_lossy(&output).trim().to_owned());
+            (wanted.clone(), shown.map_err(|error| error.cause.to_string()))
+        })
+        .into();
+    let errored_file = errored_state_file(&infrastructure.directory);
+    let (standing, flag, pulls, workspace, errored) = tokio::join!(
+        checkout.standing(),
+        flag,
+        look.readers.github.open_pull_requests(&infrastructure.repository),
+        workspace,
+        checkout.read(&errored_file),
+    );
+    let errored_state = match errored {
+        Ok(_) => true,
+        Err(error) if error.not_found() => false,
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Reading {
+        standing: standing?,
+        flag: flag.transpose()?,
+        pull_requests: pulls.map_err(|error| error.to_string()),
+        workspace,
+        errored_state,
+    })
+}
+
+#[async_trait]
+impl Step for CheckoutReady {
+    fn undo(&self) -> Undo {
+        Undo::Nothing
+    }
+
+    async fn observe(&self, look: Look<'_>) -> Result<Finding, Trouble> {
+        let infrastructure = infrastructure(&look)?;
+        let except = deploy_attributes(infrastructure);
+        let (reading, fingerprint) =
+            tokio::join!(read(&look, infrastructure), look.readers.checkout.fingerprint(&except));
+        let reading = reading?;
+        let ours = own_files(&look, infrastructure);
+        let expected = expected(&look, infrastructure, &ours);
+        let refusals = refusals(&reading, &expected);
+        let mut finding = if refusals.is_empty() {
+            *self.fingerprint.lock().unwrap_or_else(PoisonError::into_inner) = Some(fingerprint?);
+            let short: String = reading.standing.head.chars().take(12).collect();
+            Finding::satisfied(format!(
+                "{} is clean and at {}/{} ({short})",
+                look.readers.checkout.root().display(),
+                infrastructure.remote,
+                infrastructure.main
+            ))
+        } else {
+            Finding::new(Decision::Blocked(refusals))
+        };
+        finding.evidence.extend(warnings(&reading, &expected));
+        Ok(finding)
+    }
+
+    /// Until the apply, the checkout stays as it was but for this run's own two attributes. After it, others may merge.
+    async fn guard(&self, look: Look<'_>) -> Result<Vec<Refusal>, Trouble> {
+        if look.facts.applied.is_some() {
+            return Ok(Vec::new());
+        }
+        let infrastructure = infrastructure(&look)?;
+        let except = deploy_attributes(infrastructure);
+        let checkout = &look.readers.checkout;
+        let (now, fingerprint) = tokio::join!(checkout.standing(), checkout.fingerprint(&except));
+        let ours = own_files(&look, infrastructure);
+        let mut refusals = standing(&now?, &expected(&look, infrastructure, &ours));
+        let earlier = self.fingerprint.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let fingerprint = fingerprint?;
+        if refusals.is_empty() && earlier.is_some_and(|earlier| earlier != fingerprint) {
+            refusals.push(Refusal {
+                what: "the checkout has changed since it was looked at first, beyond what this run changed itself"
+                    .into(),
+                next: "look at `git log` and `git diff` there, then go on with `catalog-deploy resume`".into(),
+            });
+        }
+        Ok(refusals)
+    }
+
+    async fn act(&self, _act: Act<'_>, _question: &Question) -> Result<(), Trouble> {
+        Ok(())
+    }
+}
