@@ -73,6 +73,19 @@ impl Prompt for RehearsalYes {
     }
 }
 
+#[async_trait]
+impl Prompt for Box<dyn Prompt> {
+    fn can_ask(&self) -> bool {
+        self.as_ref().can_ask()
+    }
+    async fn ask(&self, question: &Question) -> Result<Option<Answer>, ServiceError> {
+        self.as_ref().ask(question).await
+    }
+    async fn choose(&self, text: &str, options: &[&str]) -> Result<Option<usize>, ServiceError> {
+        self.as_ref().choose(text, options).await
+    }
+}
+
 /// Flags first, then whoever can be asked.
 pub struct FlagsThen<P> {
     flags: FlagAnswers,

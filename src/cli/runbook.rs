@@ -34,11 +34,15 @@ pub fn run(shared: &SharedArgs, command: RunbookCommand) -> Result<ExitCode, Cli
 }
 
 fn list() -> Result<ExitCode, CliError> {
-    let mut text = String::new();
-    for entry in find::list(&places()) {
-        text.push_str(&format!("{:<16} {:<44} {}\n", entry.name, entry.title, entry.source));
+    let listing = find::list(&places());
+    for broken in &listing.broken {
+        say(&format!("warning: {} cannot be run: {}", broken.name, broken.why));
     }
-    data(text.as_bytes())
+    let lines = listing.runnable.iter().map(|it| {
+        let shadows = if it.shadows { " (instead of the built-in one)" } else { "" };
+        format!("{:<16} {:<44} {}{shadows}\n", it.name, it.title, it.source)
+    });
+    data(lines.collect::<String>().as_bytes())
 }
 
 fn colour(shared: &SharedArgs) -> bool {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::adapters::World;
 use crate::adapters::awake::Awake;
 use crate::adapters::clock::Clock;
-use crate::adapters::prompt::{Answers, FlagAnswers, NoPrompt, Prompt, RehearsalYes, TerminalPrompt};
+use crate::adapters::prompt::{FlagAnswers, FlagsThen, Nobody, Prompt, RehearsalYes, TerminalPrompt};
 use crate::engine::preview::Preview;
 use crate::engine::{Outcome, Recorder, Run, StopSignal};
 use crate::event::{Event, FORMAT, Mode, Refusal};
@@ -138,14 +138,20 @@ impl Session {
         })
     }
 
-    fn prompt(&self, output: &Output) -> Result<Answers, CliError> {
-        let flags = FlagAnswers::parse(&self.approvals).map_err(CliError::usage)?;
+    fn prompt(&self, output: &Output) -> Result<FlagsThen<Box<dyn Prompt>>, CliError> {
+        let flags = FlagAnswers::parse(&self.approvals).map_err(|error| CliError::usage(error.to_string()))?;
         let person: Box<dyn Prompt> = match self.asking {
-            Asking::Terminal => Box::new(TerminalPrompt::new(output.screen())),
-            Asking::Nobody => Box::new(NoPrompt),
+            Asking::Terminal => {
+                let pager = self.settings.environment.get("PAGER");
+                let words = pager.map(|pager| pager.split_whitespace().map(str::to_owned).collect());
+                let prompt = TerminalPrompt::new(output.screen(), words)
+                    .map_err(|error| CliError::failed(format!("could not use the terminal: {error}")))?;
+                Box::new(prompt)
+            }
+            Asking::Nobody => Box::new(Nobody),
             Asking::RehearsalYes => Box::new(RehearsalYes),
         };
-        Ok(Answers::new(flags, person))
+        Ok(FlagsThen::new(flags, person))
     }
 
     async fn world(&self, output: &Output) -> Result<World, CliError> {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use crate::engine::lock::age;
 use crate::journal::runs::{Runs, StoredRun};
 use crate::runbook::Loaded;
+use crate::steps::running::{Running, running_tag};
 
 use super::deploy::session;
 use super::error::CliError;
@@ -71,11 +72,14 @@ async fn world(settings: Settings, loaded: Loaded) -> Outside {
     };
     let readers = world.readers();
     let (running, holder) =
-        futures::join!(crate::steps::running::running_tag(readers, &session.loaded.runbook), readers.lock.holder());
+        futures::join!(running_tag(readers, &session.loaded.runbook), readers.lock.holder());
     let deployed = match running {
-        Ok(Some(running)) if running.certain => format!("{} ({})", running.tag, running.source),
-        Ok(Some(running)) => format!("probably {} ({})", running.tag, running.source),
-        Ok(None) => "not known".into(),
+        Ok(Running { fact: Some(fact), .. }) if fact.certain => format!("{} ({})", fact.tag, fact.source),
+        Ok(Running { fact: Some(fact), .. }) => format!("probably {} ({})", fact.tag, fact.source),
+        Ok(Running { evidence, .. }) => {
+            let why = evidence.into_iter().next().map_or(String::new(), |evidence| format!(": {}", evidence.text));
+            format!("not known{why}")
+        }
         Err(error) => format!("not known: {error}"),
     };
     let lock = match (readers.lock.reference(), holder) {

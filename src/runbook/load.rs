@@ -21,6 +21,8 @@ const FORMAT: i64 = 1;
 pub enum Source {
     File(PathBuf),
     BuiltIn,
+    /// The copy that a run keeps from its start.
+    Frozen,
 }
 
 impl std::fmt::Display for Source {
@@ -28,6 +30,7 @@ impl std::fmt::Display for Source {
         match self {
             Source::File(path) => path.display().fmt(f),
             Source::BuiltIn => f.write_str("built in"),
+            Source::Frozen => f.write_str("as it was when the run began"),
         }
     }
 }

@@ -259,7 +259,7 @@ impl ImageReady {
 async fn running_now(look: Look<'_>) -> Result<Running, Trouble> {
     match &look.facts.running {
         Some(fact) => Ok(Running { fact: Some(fact.clone()), evidence: Vec::new() }),
-        None => running_tag(look).await,
+        None => running_tag(look.readers, look.runbook).await,
     }
 }
 

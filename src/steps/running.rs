@@ -8,7 +8,9 @@ use crate::adapters::github::PullRequest;
 use crate::event::Evidence;
 use crate::facts::RunningFact;
 use crate::runbook::schema::{AttributePath, ReleaseShape};
-use crate::step::{Look, Trouble};
+use crate::adapters::Readers;
+use crate::runbook::Runbook;
+use crate::step::Trouble;
 use crate::steps::declared;
 
 /// What was found, with what a person should know about how.
@@ -20,10 +22,10 @@ pub struct Running {
 
 /// Looks what runs now. A source that cannot be read is told as a warning, and the next one is asked: not knowing what
 /// runs must not keep anybody from rolling back.
-pub async fn running_tag(look: Look<'_>) -> Result<Running, Trouble> {
-    let shape = declared::release(look.runbook)?;
-    let Some(infrastructure) = &look.runbook.infrastructure else { return Ok(Running::default()) };
-    let checkout = &look.readers.checkout;
+pub async fn running_tag(readers: &Readers, runbook: &Runbook) -> Result<Running, Trouble> {
+    let shape = declared::release(runbook)?;
+    let Some(infrastructure) = &runbook.infrastructure else { return Ok(Running::default()) };
+    let checkout = &readers.checkout;
     let mut evidence = Vec::new();
     if let Some(argv) = &infrastructure.state {
         match checkout.output(argv).await {
@@ -39,7 +41,7 @@ pub async fn running_tag(look: Look<'_>) -> Result<Running, Trouble> {
     }
     let (main, pulls) = futures::join!(
         checkout.remote_file(&infrastructure.main, &infrastructure.version.file),
-        look.readers.github.open_pull_requests(&infrastructure.repository),
+        readers.github.open_pull_requests(&infrastructure.repository),
     );
     let main = match main {
         Ok(Some(bytes)) => tag_in_file(&bytes, shape, &infrastructure.version),
