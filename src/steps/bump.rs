@@ -92,7 +92,7 @@ impl Bump {
     }
 }
 
-/// In words: what an attempt that was not exact did. Completes "… would deploy rel-X: ".
+/// In words: what an attempt that was not exact did, and the way on.
 fn describe(attempt: &Attempt, way: &Way, wanted: &str) -> Refusal {
     let name = match way {
         Way::Recipe(argv) => format!("`{}`", argv.join(" ")),

@@ -191,7 +191,7 @@ async fn flag_in_the_way(look: &Look<'_>, job: &Job<'_>) -> Result<Option<Refusa
     })
 }
 
-/// What to do about the version on a remote branch.
+/// Whether a branch says the wanted version.
 fn holds(found: Option<&Attribute>, wanted: &str) -> bool {
     found.is_some_and(|found| found.literal == wanted)
 }
