@@ -14,8 +14,7 @@ struct Shown {
 impl Shown {
     fn new(rows: u16, columns: u16, verbosity: Verbosity) -> Self {
         let term = InMemoryTerm::new(rows, columns);
-        let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
-        let canvas = Canvas::new(target, Box::new(move || (rows, columns)), None, ColorChoice::Never, verbosity);
+        let canvas = Canvas::new(Arc::new(term.clone()), None, ColorChoice::Never, verbosity);
         Self { term, terminal: Terminal::silent(canvas) }
     }
 
@@ -293,6 +292,14 @@ prod: Deploy the catalog to production (dry run, nothing is changed)
    6 🔒 Plan and apply with Terraform [asks]
    7    Ist die Produktion gesund? 本番は正常ですか 🚀
 "###);
+}
+
+#[test]
+fn lines_end_for_themselves_so_that_a_wider_terminal_does_not_join_them() {
+    let shown = Shown::new(40, 80, Verbosity::Normal).tell(&until(122));
+    let moves = shown.term.moves_since_last_check();
+    assert!(moves.contains("NewLine"), "{moves}");
+    assert!(!moves.contains("    \"\n"), "filled up to the last column: {moves}");
 }
 
 /// The real thing on the real stderr, for eyes: `cargo test --lib -- --ignored --nocapture for_eyes`.
