@@ -85,3 +85,26 @@ impl TermLike for HardLines {
         self.term.flush()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use indicatif::{InMemoryTerm, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+    use super::*;
+
+    #[test]
+    fn no_row_is_filled_up_and_each_ends_for_itself() {
+        let term = InMemoryTerm::new(10, 40);
+        let target = ProgressDrawTarget::term_like(Box::new(HardLines::new(Arc::new(term.clone()))));
+        let multi = MultiProgress::with_draw_target(target);
+        let bar = multi.add(ProgressBar::no_length().with_style(ProgressStyle::with_template("{msg}").unwrap()));
+        bar.set_message("one\ntwo");
+        bar.force_draw();
+        bar.set_message("three\nfour\nfive");
+        bar.force_draw();
+        assert_eq!(term.contents(), "three\nfour\nfive");
+        let moves = term.moves_since_last_check();
+        assert!(!moves.contains("  "), "{moves}");
+        assert!(moves.ends_with("Str(\"four\")\nStr(\"\")\nNewLine\nStr(\"five\")\nFlush\n"), "{moves}");
+    }
+}

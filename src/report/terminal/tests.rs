@@ -218,6 +218,7 @@ fn nothing_is_drawn_during_a_prompt_and_nothing_is_lost() {
     shown.terminal.event(&stamped(5, Event::Warned { text: "the lock's heartbeat was late".into() }));
     shown.terminal.canvas.tick(at(6));
     assert!(!shown.picture().contains("heartbeat"), "{}", shown.picture());
+    assert!(!shown.picture().contains("waits for your answer"), "{}", shown.picture());
     drop(paused);
     assert!(before.contains("waits for your answer"), "{before}");
     assert!(shown.picture().contains("warning: the lock's heartbeat was late"), "{}", shown.picture());
@@ -292,14 +293,6 @@ prod: Deploy the catalog to production (dry run, nothing is changed)
    6 🔒 Plan and apply with Terraform [asks]
    7    Ist die Produktion gesund? 本番は正常ですか 🚀
 "###);
-}
-
-#[test]
-fn lines_end_for_themselves_so_that_a_wider_terminal_does_not_join_them() {
-    let shown = Shown::new(40, 80, Verbosity::Normal).tell(&until(122));
-    let moves = shown.term.moves_since_last_check();
-    assert!(moves.contains("NewLine"), "{moves}");
-    assert!(!moves.contains("    \"\n"), "filled up to the last column: {moves}");
 }
 
 /// The real thing on the real stderr, for eyes: `cargo test --lib -- --ignored --nocapture for_eyes`.
