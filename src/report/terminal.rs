@@ -2,6 +2,7 @@
 //! printed above. Only this file draws; what is drawn is in `terminal/picture.rs`, what is printed in
 //! `terminal/printed.rs`.
 
+mod hard_lines;
 mod picture;
 mod printed;
 #[cfg(test)]
@@ -13,7 +14,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use console::Term;
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 use jiff::Timestamp;
 
 use super::steps::Steps;
@@ -38,15 +39,7 @@ impl Terminal {
     /// Draws on stderr. Only to be used where stderr is a terminal that can move its cursor; [`super::lines`] otherwise.
     pub fn stderr(color: ColorChoice, verbosity: Verbosity) -> Self {
         let term = Term::stderr();
-        let sized = term.clone();
-        let canvas = Canvas::new(
-            ProgressDrawTarget::term(term.clone(), 20),
-            Box::new(move || sized.size()),
-            Some(term),
-            color,
-            verbosity,
-        );
-        let mut terminal = Self::silent(canvas);
+        let mut terminal = Self::silent(Canvas::new(Arc::new(term.clone()), Some(term), color, verbosity));
         let (canvas, over) = (terminal.canvas.clone(), terminal.over.clone());
         terminal.ticker = std::thread::Builder::new()
             .name("progress".into())
@@ -103,20 +96,15 @@ impl Sink for Terminal {
 struct Canvas(Mutex<Drawing>);
 
 impl Canvas {
-    fn new(
-        target: ProgressDrawTarget,
-        size: Box<dyn Fn() -> Size + Send>,
-        cursor: Option<Term>,
-        color: ColorChoice,
-        verbosity: Verbosity,
-    ) -> Self {
-        let multi = MultiProgress::with_draw_target(target);
+    fn new(term: Arc<dyn TermLike>, cursor: Option<Term>, color: ColorChoice, verbosity: Verbosity) -> Self {
+        let hard = hard_lines::HardLines::new(term.clone());
+        let multi = MultiProgress::with_draw_target(ProgressDrawTarget::term_like(Box::new(hard)));
         let plain = ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
         let bar = multi.add(ProgressBar::no_length().with_style(plain));
         Self(Mutex::new(Drawing {
             multi,
             bar,
-            size,
+            term,
             cursor,
             steps: Steps::default(),
             printer: printed::Printer::new(color, verbosity),
@@ -168,7 +156,7 @@ struct Drawing {
     multi: MultiProgress,
     /// The whole picture is one message of one bar, so that it is drawn at once and cut to the screen by us.
     bar: ProgressBar,
-    size: Box<dyn Fn() -> Size + Send>,
+    term: Arc<dyn TermLike>,
     cursor: Option<Term>,
     steps: Steps,
     printer: printed::Printer,
@@ -184,7 +172,7 @@ struct Drawing {
 impl Drawing {
     fn event(&mut self, stamped: &Stamped) {
         self.now = self.now.max(stamped.at);
-        let (_, columns) = (self.size)();
+        let (_, columns) = self.size();
         let width = usize::from(columns).saturating_sub(1);
         let mut rows = self.printer.before(stamped, &self.steps, width, &self.paint);
         self.steps.event(stamped);
@@ -201,7 +189,9 @@ impl Drawing {
         if self.paused > 0 {
             self.queued.extend(rows);
         } else if !rows.is_empty() {
-            let _ = self.multi.println(rows.join("\n"));
+            self.multi
+                .suspend(|| rows.iter().try_for_each(|row| self.term.write_line(row)).and_then(|()| self.term.flush()))
+                .ok();
         }
     }
 
@@ -209,7 +199,7 @@ impl Drawing {
         if self.paused > 0 || self.frozen || self.steps.rows().is_empty() {
             return;
         }
-        let picture = self.paint.picture(&self.steps, self.now, self.frame, (self.size)());
+        let picture = self.paint.picture(&self.steps, self.now, self.frame, self.size());
         self.bar.set_message(picture.join("\n"));
         self.bar.force_draw();
     }
@@ -221,12 +211,16 @@ impl Drawing {
             let _ = self.multi.clear();
             self.bar.finish_and_clear();
             // As high as it needs to be: plain lines may scroll.
-            let (_, columns) = (self.size)();
+            let (_, columns) = self.size();
             let picture = self.paint.picture(&self.steps, self.now, 0, (u16::MAX, columns));
             self.print(picture);
         }
         self.print(rows.unwrap_or_default());
         self.show_cursor();
+    }
+
+    fn size(&self) -> Size {
+        (self.term.height(), self.term.width())
     }
 
     fn show_cursor(&self) {

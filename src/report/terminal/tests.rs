@@ -14,8 +14,7 @@ struct Shown {
 impl Shown {
     fn new(rows: u16, columns: u16, verbosity: Verbosity) -> Self {
         let term = InMemoryTerm::new(rows, columns);
-        let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
-        let canvas = Canvas::new(target, Box::new(move || (rows, columns)), None, ColorChoice::Never, verbosity);
+        let canvas = Canvas::new(Arc::new(term.clone()), None, ColorChoice::Never, verbosity);
         Self { term, terminal: Terminal::silent(canvas) }
     }
 
@@ -219,6 +218,7 @@ fn nothing_is_drawn_during_a_prompt_and_nothing_is_lost() {
     shown.terminal.event(&stamped(5, Event::Warned { text: "the lock's heartbeat was late".into() }));
     shown.terminal.canvas.tick(at(6));
     assert!(!shown.picture().contains("heartbeat"), "{}", shown.picture());
+    assert!(!shown.picture().contains("waits for your answer"), "{}", shown.picture());
     drop(paused);
     assert!(before.contains("waits for your answer"), "{before}");
     assert!(shown.picture().contains("warning: the lock's heartbeat was late"), "{}", shown.picture());
