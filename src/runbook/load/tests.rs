@@ -60,6 +60,12 @@ fn line_ends_and_a_byte_order_mark_change_nothing() {
 }
 
 #[test]
+fn a_byte_order_mark_takes_no_column() {
+    let problems = load("x", file(), &format!("\u{feff}zebra = 1\n{LITTLE}")).unwrap_err();
+    assert_eq!((problems.list()[0].line, problems.list()[0].column), (1, 1));
+}
+
+#[test]
 fn problems_are_data_too() {
     let problems = load("x", file(), &LITTLE.replace("alone = true", "alone = true\n\"ñäme\" = 1")).unwrap_err();
     let json = serde_json::to_string(problems.list()).unwrap();
