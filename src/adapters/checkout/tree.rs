@@ -33,11 +33,7 @@ pub(super) struct WorkTree {
 
 impl WorkTree {
     pub(super) fn command(&self, argv: &[String]) -> Command {
-        Command {
-            argv: argv.to_vec(),
-            directory: Some(self.root.clone()),
-            environment: self.environment.clone(),
-        }
+        Command { argv: argv.to_vec(), directory: Some(self.root.clone()), environment: self.environment.clone() }
     }
 
     pub(super) async fn read(&self, file: &str) -> Result<Vec<u8>> {
@@ -124,8 +120,7 @@ impl Tree for WorkTree {
                 _ => {}
             }
         }
-        let mut ours =
-            vec![format!("-out={}", plan_file.display()), "-input=false".to_owned(), "-no-color".to_owned()];
+        let mut ours = vec![format!("-out={}", plan_file.display()), "-input=false".to_owned(), "-no-color".to_owned()];
         if !self.lock_state {
             ours.push("-lock=false".to_owned());
         }
@@ -177,7 +172,10 @@ pub(super) fn text_of(plan_file: &Path) -> PathBuf {
 
 /// Fields ended by NUL.
 pub(super) fn names(bytes: &[u8]) -> impl Iterator<Item = String> + '_ {
-    bytes.split(|byte| *byte == 0).filter(|name| !name.is_empty()).map(|name| String::from_utf8_lossy(name).into_owned())
+    bytes
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty())
+        .map(|name| String::from_utf8_lossy(name).into_owned())
 }
 
 pub(super) fn malformed(error: HclError) -> ServiceError {

@@ -71,9 +71,8 @@ impl Commands {
         })?;
         // Its lock is inherited by all that write there, so it tells when the last of them is gone.
         let output = open_private(&traces.output).and_then(|file| Ok(file.try_lock().map(|()| file)?));
-        let output = output.map_err(|error| {
-            refuse(format!("could not write the output to {}: {error}", traces.output.display()))
-        })?;
+        let output = output
+            .map_err(|error| refuse(format!("could not write the output to {}: {error}", traces.output.display())))?;
         if traces.exit.exists() || pid_file(&traces.exit).exists() {
             return Err(refuse(format!(
                 "could not start `{}`: {} belongs to an earlier start of it; look at how that ended first",
