@@ -4,8 +4,10 @@
 //! which anybody may make, preview included, since nothing outside it changes.
 
 mod client;
-pub(crate) mod git;
 mod files;
+#[cfg(test)]
+pub(crate) mod fixture;
+pub(crate) mod git;
 mod hcl;
 pub(crate) mod objects;
 mod recipe;

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::ServiceError;
-pub use git_ref::GitRefLock;
+pub use git_ref::{GitRefLock, nonce};
 
 pub type Result<T> = std::result::Result<T, ServiceError>;
 

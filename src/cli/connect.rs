@@ -4,18 +4,22 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use async_trait::async_trait;
+
 use crate::adapters::absent::Absent;
 use crate::adapters::airflow::{AirflowAuth, AirflowClient, AirflowWrite};
 use crate::adapters::checkout::{Checkout, CheckoutOptions};
 use crate::adapters::clock::Clock;
 use crate::adapters::github::GithubClient;
-use crate::adapters::lock::{GitRefLock, GitRefLockOptions};
+use crate::adapters::lock::GitRefLock;
 use crate::adapters::notify::SlackWebhook;
-use crate::adapters::process::Commands;
+use crate::adapters::process::{
+    self, Command, CommandRead, CommandRun, Commands, Exit, Finished, LineSink, Recorded, Traces,
+};
 use crate::adapters::registry::{RegistryClient, RegistryRead};
 use crate::adapters::sentry::{SentryClient, SentryRead};
 use crate::adapters::{ServiceError, World};
-use crate::report::Screen;
+use crate::report::{Paused, Screen};
 use crate::runbook::Runbook;
 
 use super::error::CliError;
@@ -42,30 +46,30 @@ impl Connection<'_> {
         let (github, airflow, registry, sentry) =
             tokio::try_join!(self.github(), self.airflow(), self.registry(), self.sentry())?;
         let program = std::env::current_exe().map_err(|error| CliError::failed(format!("could not find itself: {error}")))?;
-        let commands = Arc::new(Commands::new(program, self.environment.clone()));
+        let commands = Arc::new(Commands::new(program).with_environment(self.environment.clone()));
         let root = self.checkout()?;
         let infrastructure = self.runbook.infrastructure.as_ref();
         let remote = infrastructure.map_or("origin", |it| it.remote.as_str()).to_owned();
-        let checkout = Checkout::new(CheckoutOptions {
-            root: root.clone(),
-            remote: remote.clone(),
+        let options = CheckoutOptions {
+            root,
+            remote,
             main: infrastructure.map_or("main", |it| it.main.as_str()).to_owned(),
             directory: infrastructure.map_or(".", |it| it.directory.as_str()).to_owned(),
             environment: self.environment.clone(),
             scratch_parent: self.scratch.clone(),
             commands: commands.clone(),
             host: host(),
-        });
+        };
         let name = self.runbook.lock.clone().filter(|_| !self.runbook.alone);
-        let lock = GitRefLock::new(GitRefLockOptions { root, remote, name, scratch_parent: self.scratch.clone() });
+        let lock = GitRefLock::new(options.clone(), name);
         Ok(World::new(
             Arc::new(github),
             registry,
             airflow,
             sentry,
-            Arc::new(checkout),
+            Arc::new(Checkout::new(options)),
             Arc::new(lock),
-            commands,
+            Arc::new(Attached { commands, screen: self.screen.clone() }),
             self.clock.clone(),
         ))
     }
@@ -154,6 +158,39 @@ impl Connection<'_> {
                 self.settings.config_path.display()
             ))
             .next("or try it without any of this: catalog-deploy rehearse prod"))
+    }
+}
+
+/// Leaves the terminal to a child that is attached to it.
+struct Attached {
+    commands: Arc<Commands>,
+    screen: Arc<dyn Screen>,
+}
+
+#[async_trait]
+impl CommandRead for Attached {
+    async fn read(&self, command: &Command) -> process::Result<Finished> {
+        self.commands.read(command).await
+    }
+    async fn wait_recorded(&self, traces: &Traces, lines: LineSink) -> process::Result<Option<Exit>> {
+        self.commands.wait_recorded(traces, lines).await
+    }
+}
+
+#[async_trait]
+impl CommandRun for Attached {
+    async fn run_recorded(
+        &self,
+        command: &Command,
+        traces: &Traces,
+        lines: LineSink,
+        stop: tokio::sync::watch::Receiver<bool>,
+    ) -> process::Result<Recorded> {
+        self.commands.run_recorded(command, traces, lines, stop).await
+    }
+    async fn run_attached(&self, command: &Command) -> process::Result<Exit> {
+        let _paused = Paused::new(self.screen.clone());
+        self.commands.run_attached(command).await
     }
 }
 

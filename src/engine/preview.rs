@@ -272,6 +272,12 @@ impl Tree for LateScratch {
     async fn attribute(&self, at: &Location) -> Result<Attribute, ServiceError> {
         self.tree().await?.attribute(at).await
     }
+    async fn read(&self, file: &str) -> Result<Vec<u8>, ServiceError> {
+        self.tree().await?.read(file).await
+    }
+    async fn restore(&self, file: &str, bytes: Option<&[u8]>) -> Result<(), ServiceError> {
+        self.tree().await?.restore(file, bytes).await
+    }
     async fn set_attribute(&self, at: &Location, literal: &str) -> Result<String, ServiceError> {
         self.tree().await?.set_attribute(at, literal).await
     }

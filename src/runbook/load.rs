@@ -61,6 +61,7 @@ pub fn load(name: &str, source: Source, text: &str) -> Result<Loaded, Problems> 
     let origin = match &source {
         Source::File(path) => path.display().to_string(),
         Source::BuiltIn => format!("{name} (built in)"),
+        Source::Frozen => format!("{name} ({source})"),
     };
     if text.len() > LARGEST {
         let size = text.len().div_ceil(1024);

@@ -14,9 +14,7 @@ use super::objects::PrivateObjects;
 use super::scratch::Scratch;
 use super::terraform::hex;
 use super::tree::{WorkTree, command_failed, malformed, names};
-use super::{
-    Arguments, Attribute, CheckoutRead, CheckoutWrite, Location, Planned, Result, Standing, Tree, recipe,
-};
+use super::{Arguments, Attribute, CheckoutRead, CheckoutWrite, Location, Planned, Result, Standing, Tree, recipe};
 use crate::adapters::process::{Command, CommandRead, CommandRun, Commands, LineSink, Recorded, Traces};
 use crate::adapters::{Cause, ServiceError};
 
@@ -102,9 +100,9 @@ impl Checkout {
 
     pub(super) async fn read_bytes_at(&self, commit: &str, file: &str) -> Result<Vec<u8>> {
         self.verified().await?;
-        blob(&self.git, commit, file).await?.ok_or_else(|| {
-            ServiceError::new("git", file, Cause::NotFound(format!("{commit} has no file {file}")))
-        })
+        blob(&self.git, commit, file)
+            .await?
+            .ok_or_else(|| ServiceError::new("git", file, Cause::NotFound(format!("{commit} has no file {file}"))))
     }
 
     async fn in_progress(&self) -> Result<Option<String>> {
@@ -138,7 +136,9 @@ impl Checkout {
 async fn blob(git: &Git, commit: &str, file: &str) -> Result<Option<Vec<u8>>> {
     let entry = git.output(&["ls-tree", "-z", "--full-tree", commit, "--", file]).await?;
     let entry = String::from_utf8_lossy(&entry).into_owned();
-    let Some(object) = entry.split(['\t', '\0']).next().and_then(|head| head.split(' ').nth(2)) else { return Ok(None) };
+    let Some(object) = entry.split(['\t', '\0']).next().and_then(|head| head.split(' ').nth(2)) else {
+        return Ok(None);
+    };
     Ok(Some(git.output(&["cat-file", "blob", object]).await?))
 }
 
@@ -261,6 +261,11 @@ impl CheckoutRead for Checkout {
         let private = PrivateObjects::new(&self.git, &self.options.scratch_parent).await?;
         private.git.fetch_objects(&self.options.remote, &format!("refs/heads/{branch}")).await?;
         blob(&private.git, &commit, file).await
+    }
+
+    async fn remote_attribute(&self, branch: &str, at: &Location) -> Result<Option<Attribute>> {
+        let Some(bytes) = self.remote_file(branch, &at.file).await? else { return Ok(None) };
+        find_attribute(&bytes, &at.file, &at.block, &at.attribute).map(Some).map_err(malformed)
     }
 
     async fn output(&self, argv: &[String]) -> Result<Vec<u8>> {

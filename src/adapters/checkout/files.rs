@@ -34,6 +34,29 @@ pub(super) fn replace(path: &Path, before: &[u8], after: &[u8]) -> std::io::Resu
     File::open(parent)?.sync_all()
 }
 
+/// Puts `file` back to `bytes`, its mode kept where it still exists; `None` removes it.
+pub(super) fn restore(root: &Path, file: &str, bytes: Option<&[u8]>) -> std::io::Result<()> {
+    let present = inside(root, file);
+    match (present, bytes) {
+        (Ok(path), Some(bytes)) => {
+            let before = std::fs::read(&path)?;
+            if before == bytes { Ok(()) } else { replace(&path, &before, bytes) }
+        }
+        (Ok(path), None) => std::fs::remove_file(path),
+        (Err(error), bytes) if error.kind() == std::io::ErrorKind::NotFound => match bytes {
+            None => Ok(()),
+            Some(bytes) => {
+                // Its directory must exist within the tree: `inside` follows links, so an escape is refused there.
+                let name = Path::new(file).file_name().ok_or(error)?;
+                let parent = Path::new(file).parent().and_then(Path::to_str).filter(|parent| !parent.is_empty());
+                let directory = parent.map_or_else(|| root.canonicalize(), |parent| inside(root, parent))?;
+                std::fs::write(directory.join(name), bytes)
+            }
+        },
+        (Err(error), _) => Err(error),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};

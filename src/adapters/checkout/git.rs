@@ -78,7 +78,11 @@ impl Git {
         }
         let text = String::from_utf8_lossy(&finished.stdout);
         // A pattern also matches `refs/other/refs/heads/main`.
-        Ok(text.lines().filter_map(|line| line.split_once('\t')).find(|(_, name)| *name == reference).map(|(id, _)| id.to_owned()))
+        Ok(text
+            .lines()
+            .filter_map(|line| line.split_once('\t'))
+            .find(|(_, name)| *name == reference)
+            .map(|(id, _)| id.to_owned()))
     }
 
     /// Brings a remote ref's objects into the object directory in force; no ref, no FETCH_HEAD, no config is written.
@@ -114,14 +118,8 @@ impl Git {
         // Hooks and the file system monitor are other people's programs: neither belongs into a deploy's look.
         let fixed = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0"];
         let argv = fixed.iter().chain(arguments).map(|word| (*word).to_owned()).collect();
-        let command =
-            Command { argv, directory: Some(self.directory.clone()), environment: self.environment.clone() };
-        let how = Capture {
-            bound: 256 << 20,
-            deadline,
-            input: input.to_vec(),
-            own_group: deadline.is_some(),
-        };
+        let command = Command { argv, directory: Some(self.directory.clone()), environment: self.environment.clone() };
+        let how = Capture { bound: 256 << 20, deadline, input: input.to_vec(), own_group: deadline.is_some() };
         self.commands
             .capture(&command, &how)
             .await
@@ -197,7 +195,10 @@ mod tests {
 
     #[test]
     fn what_git_says_is_sorted() {
-        assert!(matches!(sorted("ssh: Could not resolve hostname x; Could not resolve host", None), Cause::Unreachable(_)));
+        assert!(matches!(
+            sorted("ssh: Could not resolve hostname x; Could not resolve host", None),
+            Cause::Unreachable(_)
+        ));
         assert!(matches!(sorted("fatal: Authentication failed for x", Some(128)), Cause::Unauthorized(_)));
         assert!(matches!(sorted("remote: Permission to a/b denied to c.", Some(128)), Cause::Forbidden(_)));
         assert!(matches!(sorted("fatal: early EOF", Some(128)), Cause::NoAnswer(_)));

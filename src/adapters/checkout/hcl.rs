@@ -70,8 +70,7 @@ pub fn replace_attribute(
     let found = locate(bytes, file, block, attribute)?;
     let span = found.span;
     let replaced = [&bytes[..span.start], literal.as_bytes(), &bytes[span.end..]].concat();
-    let moved =
-        HclError::NotIsolated { file: file.into(), line: found.line, what: called(block, attribute) };
+    let moved = HclError::NotIsolated { file: file.into(), line: found.line, what: called(block, attribute) };
     let again = locate(&replaced, file, block, attribute).map_err(|_| moved.clone())?;
     let new_span = span.start..span.start + literal.len();
     let same_bytes = replaced[..new_span.start] == bytes[..span.start] && replaced[new_span.end..] == bytes[span.end..];
@@ -82,10 +81,10 @@ pub fn replace_attribute(
     Ok(replaced)
 }
 
-/// The bytes with that literal taken out: what stays the same while only this attribute changes.
+/// The bytes with an empty string in that place: what stays the same while only this attribute changes.
 pub(super) fn blanked(bytes: &[u8], file: &str, block: &[String], attribute: &str) -> Result<Vec<u8>, HclError> {
     let span = locate(bytes, file, block, attribute)?.span;
-    Ok([&bytes[..span.start], b"\0", &bytes[span.end..]].concat())
+    Ok([&bytes[..span.start], b"\"\"", &bytes[span.end..]].concat())
 }
 
 struct Located {
@@ -133,8 +132,10 @@ fn locate(bytes: &[u8], file: &str, block: &[String], name: &str) -> Result<Loca
 /// Text without BOM, the BOM's length, and what it parses to.
 fn parse<'a>(bytes: &'a [u8], file: &str) -> Result<(&'a str, usize, Body), HclError> {
     let start = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
-    let text = std::str::from_utf8(&bytes[start..])
-        .map_err(|error| HclError::NotText { file: file.into(), line: line_of(&bytes[start..], error.valid_up_to()) })?;
+    let text = std::str::from_utf8(&bytes[start..]).map_err(|error| HclError::NotText {
+        file: file.into(),
+        line: line_of(&bytes[start..], error.valid_up_to()),
+    })?;
     let body = hcl_edit::parser::parse_body(text).map_err(|error| HclError::Syntax {
         file: file.into(),
         line: error.location().line(),
@@ -163,7 +164,10 @@ fn bodies<'a>(body: &'a Body, block: &[String]) -> Vec<&'a Body> {
 }
 
 fn block_path(block: &Block) -> Vec<String> {
-    std::iter::once(block.ident.as_str()).chain(block.labels.iter().map(|label| label.as_str())).map(Into::into).collect()
+    std::iter::once(block.ident.as_str())
+        .chain(block.labels.iter().map(|label| label.as_str()))
+        .map(Into::into)
+        .collect()
 }
 
 fn called(block: &[String], attribute: &str) -> String {
@@ -180,7 +184,14 @@ fn line_of(text: &[u8], offset: usize) -> usize {
 
 /// Path and text of every attribute at any depth, except the one at `except`.
 fn all_values(bytes: &[u8], file: &str, except: &Range<usize>) -> Result<Vec<(String, String)>, HclError> {
-    fn collect(body: &Body, path: &str, text: &str, start: usize, except: &Range<usize>, into: &mut Vec<(String, String)>) {
+    fn collect(
+        body: &Body,
+        path: &str,
+        text: &str,
+        start: usize,
+        except: &Range<usize>,
+        into: &mut Vec<(String, String)>,
+    ) {
         for attribute in body.attributes() {
             let span = attribute.value.span().unwrap_or_default();
             let value = if span.start + start == except.start { "" } else { text.get(span).unwrap_or_default() };

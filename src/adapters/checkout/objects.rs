@@ -27,8 +27,7 @@ impl PrivateObjects {
         let own = directory.path().to_string_lossy().into_owned();
         // Quoted, since `:` separates the list's entries.
         let alternates = format!("\"{}\"", existing.replace('\\', "\\\\").replace('"', "\\\""));
-        let git =
-            git.with(&[("GIT_OBJECT_DIRECTORY", &own), ("GIT_ALTERNATE_OBJECT_DIRECTORIES", &alternates)]);
+        let git = git.with(&[("GIT_OBJECT_DIRECTORY", &own), ("GIT_ALTERNATE_OBJECT_DIRECTORIES", &alternates)]);
         Ok(Self { git, directory })
     }
 
@@ -63,8 +62,17 @@ pub(crate) async fn push(
 ) -> Result<(Pushed, Option<ServiceError>)> {
     let lease = format!("--force-with-lease={reference}:{expected}");
     let refspec = format!("{source}:{reference}");
-    let arguments =
-        ["push", "--porcelain", "--no-verify", "--recurse-submodules=no", "--no-signed", "--no-follow-tags", &lease, remote, &refspec];
+    let arguments = [
+        "push",
+        "--porcelain",
+        "--no-verify",
+        "--recurse-submodules=no",
+        "--no-signed",
+        "--no-follow-tags",
+        &lease,
+        remote,
+        &refspec,
+    ];
     match git.network(&arguments).await {
         Ok(finished) => {
             let pushed = judge(&String::from_utf8_lossy(&finished.stdout), finished.success());

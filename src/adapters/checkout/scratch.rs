@@ -66,6 +66,12 @@ impl Tree for Scratch {
     async fn attribute(&self, at: &Location) -> Result<Attribute> {
         self.tree.attribute(at).await
     }
+    async fn read(&self, file: &str) -> Result<Vec<u8>> {
+        self.tree.read(file).await
+    }
+    async fn restore(&self, file: &str, bytes: Option<&[u8]>) -> Result<()> {
+        self.tree.restore(file, bytes).await
+    }
     async fn set_attribute(&self, at: &Location, literal: &str) -> Result<String> {
         self.tree.set_attribute(at, literal).await
     }
@@ -90,8 +96,9 @@ fn environment(
     root: &Path,
     target: &Path,
 ) -> BTreeMap<String, String> {
-    let mut environment: BTreeMap<String, String> =
-        std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect();
+    let mut environment: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
     environment.extend(given.clone());
     environment.retain(|name, value| {
         let moved = retarget(&retarget(value, root, target), as_given, target);
@@ -110,7 +117,8 @@ fn retarget(text: &str, from: &Path, to: &Path) -> String {
     while let Some(at) = rest.find(from) {
         let after = &rest[at + from.len()..];
         let whole = !after.starts_with(|next: char| next.is_alphanumeric() || matches!(next, '-' | '_' | '.'));
-        let starts = !rest[..at].ends_with(|before: char| before.is_alphanumeric() || matches!(before, '-' | '_' | '.' | '/'));
+        let starts =
+            !rest[..at].ends_with(|before: char| before.is_alphanumeric() || matches!(before, '-' | '_' | '.' | '/'));
         moved.push_str(&rest[..at]);
         moved.push_str(if whole && starts { to } else { from });
         rest = after;
@@ -152,7 +160,15 @@ async fn repository(
     let outside = Git::new(commands.clone(), hooks, environment);
     let format = format!("--object-format={format}");
     outside
-        .output(&["-c", "init.defaultRefFormat=files", "init", "--quiet", "--template=", &format, &target.to_string_lossy()])
+        .output(&[
+            "-c",
+            "init.defaultRefFormat=files",
+            "init",
+            "--quiet",
+            "--template=",
+            &format,
+            &target.to_string_lossy(),
+        ])
         .await?;
     let own = target.join(".git");
     let mut settings = std::fs::read_to_string(&config).map_err(trouble)?;
@@ -182,7 +198,9 @@ async fn repository(
     .map_err(trouble)?;
     neutralise(&outside, root, &own.join("config").to_string_lossy(), &hooks.to_string_lossy()).await?;
     Ok(names(&staged)
-        .filter_map(|entry| entry.strip_prefix("160000 ").and_then(|rest| Some(PathBuf::from(rest.split_once('\t')?.1))))
+        .filter_map(|entry| {
+            entry.strip_prefix("160000 ").and_then(|rest| Some(PathBuf::from(rest.split_once('\t')?.1)))
+        })
         .collect())
 }
 

@@ -155,7 +155,8 @@ fn canonical_check(check: &Value) -> String {
 fn canonical(value: &Value) -> String {
     match value {
         Value::Object(map) => {
-            let parts = sorted(map.iter().map(|(key, value)| format!("{}:{}", Value::from(key.as_str()), canonical(value))));
+            let parts =
+                sorted(map.iter().map(|(key, value)| format!("{}:{}", Value::from(key.as_str()), canonical(value))));
             format!("{{{}}}", parts.join(","))
         }
         Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
@@ -184,7 +185,13 @@ pub(super) fn explain(output: &str, count: usize) -> Vec<String> {
 /// `arguments` put in front of what the variable holds already, in the shell-like words Terraform splits it into.
 pub(super) fn cli_arguments(existing: Option<&str>, arguments: &[String]) -> String {
     let quoted = arguments.iter().map(|word| format!("'{}'", word.replace('\'', "'\\''")));
-    existing.filter(|text| !text.trim().is_empty()).map(Into::into).into_iter().chain(quoted).collect::<Vec<_>>().join(" ")
+    existing
+        .filter(|text| !text.trim().is_empty())
+        .map(Into::into)
+        .into_iter()
+        .chain(quoted)
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(test)]
@@ -223,8 +230,7 @@ mod tests {
     fn says_what_changes_and_no_value() {
         let plan = parse(&plan());
         let said: Vec<_> = plan.changes.iter().map(|it| (it.address.as_str(), it.actions.as_str())).collect();
-        let wanted =
-            [("a.a", "delete/create"), ("a.d (deposed ab12)", "delete"), ("a.i", "import"), ("a.new", "move")];
+        let wanted = [("a.a", "delete/create"), ("a.d (deposed ab12)", "delete"), ("a.i", "import"), ("a.new", "move")];
         assert_eq!(said, wanted);
         assert_eq!(plan.changes[0].reason.as_deref(), Some("replace_because_cannot_update"));
         assert_eq!((plan.drift.len(), &plan.outputs[..]), (1, &["o".to_owned()][..]));
@@ -241,7 +247,10 @@ mod tests {
         same["resource_changes"].as_array_mut().unwrap().reverse();
         same["checks"].as_array_mut().unwrap().reverse();
         same["checks"][1]["instances"].as_array_mut().unwrap().reverse();
-        same["resource_changes"].as_array_mut().unwrap().push(json!({"address": "x", "change": {"actions": ["no-op"]}}));
+        same["resource_changes"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"address": "x", "change": {"actions": ["no-op"]}}));
         same["resource_changes"][5]["change"]["after"] = json!({"password": "hunter2", "x": 2});
         assert_eq!(parse(&same).digest, base);
         let edits: [(&str, Value); 7] = [
@@ -277,8 +286,12 @@ mod tests {
     fn a_failed_plan_is_explained_from_its_error_on() {
         let output = "x: Refreshing...\n\x1b[31m╷\x1b[0m\n│ \x1b[31mError: \x1b[0mResource precondition failed\n│ \n\
                       │   on main.tf line 6\n│     ├────────────────\n│ set running_dags_cleared\n╵\nerror: Recipe failed\n";
-        let wanted =
-            ["Error: Resource precondition failed", "on main.tf line 6", "set running_dags_cleared", "error: Recipe failed"];
+        let wanted = [
+            "Error: Resource precondition failed",
+            "on main.tf line 6",
+            "set running_dags_cleared",
+            "error: Recipe failed",
+        ];
         assert_eq!(explain(output, 20), wanted);
         assert_eq!(explain("a\nb\nc\n", 2), ["b", "c"]);
     }

@@ -33,15 +33,7 @@ pub(super) struct WorkTree {
 
 impl WorkTree {
     pub(super) fn command(&self, argv: &[String]) -> Command {
-        Command {
-            argv: argv.to_vec(),
-            directory: Some(self.root.clone()),
-            environment: self.environment.clone(),
-        }
-    }
-
-    pub(super) async fn read(&self, file: &str) -> Result<Vec<u8>> {
-        files::inside(&self.root, file).and_then(std::fs::read).map_err(|error| self.file_trouble(file, &error))
+        Command { argv: argv.to_vec(), directory: Some(self.root.clone()), environment: self.environment.clone() }
     }
 
     pub(super) async fn note_untracked(&self) -> Result<&BTreeSet<String>> {
@@ -92,6 +84,15 @@ impl Tree for WorkTree {
         hcl::find_attribute(&bytes, &at.file, &at.block, &at.attribute).map_err(malformed)
     }
 
+    async fn read(&self, file: &str) -> Result<Vec<u8>> {
+        files::inside(&self.root, file).and_then(std::fs::read).map_err(|error| self.file_trouble(file, &error))
+    }
+
+    async fn restore(&self, file: &str, bytes: Option<&[u8]>) -> Result<()> {
+        self.note_untracked().await?;
+        files::restore(&self.root, file, bytes).map_err(|error| self.file_trouble(file, &error))
+    }
+
     async fn set_attribute(&self, at: &Location, literal: &str) -> Result<String> {
         self.note_untracked().await?;
         let path = files::inside(&self.root, &at.file).map_err(|error| self.file_trouble(&at.file, &error))?;
@@ -124,8 +125,7 @@ impl Tree for WorkTree {
                 _ => {}
             }
         }
-        let mut ours =
-            vec![format!("-out={}", plan_file.display()), "-input=false".to_owned(), "-no-color".to_owned()];
+        let mut ours = vec![format!("-out={}", plan_file.display()), "-input=false".to_owned(), "-no-color".to_owned()];
         if !self.lock_state {
             ours.push("-lock=false".to_owned());
         }
@@ -177,7 +177,10 @@ pub(super) fn text_of(plan_file: &Path) -> PathBuf {
 
 /// Fields ended by NUL.
 pub(super) fn names(bytes: &[u8]) -> impl Iterator<Item = String> + '_ {
-    bytes.split(|byte| *byte == 0).filter(|name| !name.is_empty()).map(|name| String::from_utf8_lossy(name).into_owned())
+    bytes
+        .split(|byte| *byte == 0)
+        .filter(|name| !name.is_empty())
+        .map(|name| String::from_utf8_lossy(name).into_owned())
 }
 
 pub(super) fn malformed(error: HclError) -> ServiceError {

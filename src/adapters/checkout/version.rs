@@ -8,7 +8,8 @@ use super::{Location, Result};
 use crate::adapters::{Cause, ServiceError};
 
 impl Checkout {
-    /// See [`super::CheckoutWrite::push_version`]. Works in private objects, so not even `.git` changes.
+    /// See [`super::CheckoutWrite::push_version`]. The commit is made in the clone itself: git notes the pushed branch
+    /// under `refs/remotes`, and a note of an object that is not there would break the clone.
     pub(super) async fn push_bump(&self, branch: &str, at: &Location, literal: &str, message: &str) -> Result<String> {
         let refuse = |why: String| ServiceError::new("git", format!("push to {branch}"), Cause::Refused(why));
         let remote = self.options.remote.as_str();
@@ -17,15 +18,15 @@ impl Checkout {
         let (parent, existing) =
             tokio::try_join!(self.git.remote_ref(remote, &main), self.git.remote_ref(remote, &reference))?;
         let parent = parent.ok_or_else(|| refuse(format!("{remote} has no branch {}", self.options.main)))?;
-        let private = PrivateObjects::new(&self.git, &self.options.scratch_parent).await?;
-        if !private.has(&format!("{parent}^{{commit}}")).await? {
-            private.git.fetch_objects(remote, &main).await?;
+        let git = &self.git;
+        if !git.attempt(&["cat-file", "-e", &format!("{parent}^{{commit}}")]).await?.success() {
+            git.fetch_objects(remote, &main).await?;
         }
-        let git = &private.git;
         let base = git.output(&["cat-file", "blob", &format!("{parent}:{}", at.file)]).await?;
         let ours = self.read_bytes_at("HEAD", &at.file).await?;
         // The version apart, main must hold the file that was deployed from; else the commit would undo somebody.
-        let same = |bytes: &[u8]| replace_attribute(bytes, &at.file, &at.block, &at.attribute, literal).map_err(refused);
+        let same =
+            |bytes: &[u8]| replace_attribute(bytes, &at.file, &at.block, &at.attribute, literal).map_err(refused);
         let wanted = same(&base)?;
         if same(&ours)? != wanted {
             return Err(refuse(format!(
@@ -34,18 +35,18 @@ impl Checkout {
             )));
         }
         if let Some(existing) = existing {
-            return self.reuse(&private, &existing, &parent, &reference, at, literal).await;
+            return self.reuse(&existing, &parent, &reference, at, literal).await;
         }
         let before = find_attribute(&base, &at.file, &at.block, &at.attribute).map_err(malformed)?;
         if before.literal == literal {
             return Err(refuse(format!("{remote}/{} has {literal} already; nothing to push", self.options.main)));
         }
-        let commit = self.commit(&private, &parent, at, &wanted, message).await?;
+        let commit = self.commit(&parent, at, &wanted, message).await?;
         let (pushed, error) = push(git, remote, &commit, &reference, "").await?;
         match pushed {
             Pushed::Done => Ok(commit),
             Pushed::Rejected(why) => match self.git.remote_ref(remote, &reference).await? {
-                Some(now) => self.reuse(&private, &now, &parent, &reference, at, literal).await,
+                Some(now) => self.reuse(&now, &parent, &reference, at, literal).await,
                 None => Err(refuse(format!("{remote} does not take it: {why}"))),
             },
             Pushed::Unclear => match self.git.remote_ref(remote, &reference).await {
@@ -59,16 +60,9 @@ impl Checkout {
     }
 
     /// `parent` with only this file's content replaced.
-    async fn commit(
-        &self,
-        private: &PrivateObjects,
-        parent: &str,
-        at: &Location,
-        content: &[u8],
-        message: &str,
-    ) -> Result<String> {
-        let index = private.path("index");
-        let git = private.git.with(&[("GIT_INDEX_FILE", &index)]);
+    async fn commit(&self, parent: &str, at: &Location, content: &[u8], message: &str) -> Result<String> {
+        let private = PrivateObjects::new(&self.git, &self.options.scratch_parent).await?;
+        let git = self.git.with(&[("GIT_INDEX_FILE", &private.path("index"))]);
         git.output(&["read-tree", parent]).await?;
         let entry = git.line(&["ls-tree", parent, "--", &at.file]).await?;
         let mode = entry.split(' ').next().unwrap_or("100644").to_owned();
@@ -97,15 +91,8 @@ impl Checkout {
     }
 
     /// A branch that is there already is ours if its one commit changes this literal and nothing else.
-    async fn reuse(
-        &self,
-        private: &PrivateObjects,
-        commit: &str,
-        main: &str,
-        reference: &str,
-        at: &Location,
-        literal: &str,
-    ) -> Result<String> {
+    async fn reuse(&self, commit: &str, main: &str, reference: &str, at: &Location, literal: &str) -> Result<String> {
+        let private = PrivateObjects::new(&self.git, &self.options.scratch_parent).await?;
         let git = &private.git;
         if !private.has(&format!("{commit}^{{commit}}")).await? {
             git.fetch_objects(&self.options.remote, reference).await?;
@@ -130,6 +117,10 @@ impl Checkout {
         let after = git.output(&["cat-file", "blob", &blob(commit)]).await?;
         let wanted = replace_attribute(&before, &at.file, &at.block, &at.attribute, literal).map_err(refused)?;
         let only = super::tree::names(&files).eq([at.file.clone()]);
-        if only && after == wanted { Ok(commit.to_owned()) } else { Err(other("holds something else than this version")) }
+        if only && after == wanted {
+            Ok(commit.to_owned())
+        } else {
+            Err(other("holds something else than this version"))
+        }
     }
 }

@@ -69,9 +69,7 @@ pub(crate) async fn capture(command: &Command, how: &Capture) -> Result<Finished
             };
             tokio::pin!(reading);
             tokio::pin!(feed);
-            let waiting = async {
-                tokio::join!(&mut feed, child.wait()).1
-            };
+            let waiting = async { tokio::join!(&mut feed, child.wait()).1 };
             tokio::pin!(waiting);
             tokio::select! {
                 read = &mut reading => {
@@ -230,7 +228,10 @@ mod tests {
     #[tokio::test]
     async fn both_streams_and_the_code_come_back() {
         let finished = capture(&sh("echo out; echo err >&2; exit 3"), &Capture::default()).await.unwrap();
-        assert_eq!((finished.code, &finished.stdout[..], &finished.stderr[..]), (Some(3), &b"out\n"[..], &b"err\n"[..]));
+        assert_eq!(
+            (finished.code, &finished.stdout[..], &finished.stderr[..]),
+            (Some(3), &b"out\n"[..], &b"err\n"[..])
+        );
     }
 
     #[tokio::test]

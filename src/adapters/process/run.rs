@@ -1,5 +1,6 @@
 //! Running commands: to their end, recorded, attached to the terminal, or followed line by line.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::ExitStatusExt;
@@ -25,22 +26,38 @@ const POLL: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone)]
 pub struct Commands {
     own_program: PathBuf,
+    /// Variables for every child, beyond those it inherits and below those of its own command.
+    environment: BTreeMap<String, String>,
 }
 
 impl Commands {
     /// `own_program` is this binary: it is run again to record how a child ends.
     pub fn new(own_program: PathBuf) -> Self {
-        Self { own_program }
+        Self { own_program, environment: BTreeMap::new() }
+    }
+
+    /// The same, with variables for every child (a rehearsal's `PATH`).
+    #[must_use]
+    pub fn with_environment(self, environment: BTreeMap<String, String>) -> Self {
+        Self { environment, ..self }
+    }
+
+    /// The command as it is started: its own variables win.
+    fn complete(&self, command: &Command) -> Command {
+        let mut environment = self.environment.clone();
+        environment.extend(command.environment.clone());
+        Command { environment, ..command.clone() }
     }
 
     /// As [`CommandRead::read`], with a bound, deadline and input of one's own.
     pub(crate) async fn capture(&self, command: &Command, how: &Capture) -> Result<Finished> {
-        capture(command, how).await
+        capture(&self.complete(command), how).await
     }
 
     /// Runs with both streams going to the file `output` and into `lines`, out of reach of the terminal's Ctrl-C. If
     /// nobody waits for it any more, it gets one SIGINT, so Terraform gives its state lock back.
     pub(crate) async fn follow(&self, command: &Command, output: &Path, lines: LineSink) -> Result<Exit> {
+        let command = &self.complete(command);
         let file = open_private(output).map_err(|error| traces_trouble(command, output, &error))?;
         let both = file.try_clone().map_err(|error| traces_trouble(command, output, &error))?;
         let mut child = prepared(command)?;
@@ -71,9 +88,8 @@ impl Commands {
         })?;
         // Its lock is inherited by all that write there, so it tells when the last of them is gone.
         let output = open_private(&traces.output).and_then(|file| Ok(file.try_lock().map(|()| file)?));
-        let output = output.map_err(|error| {
-            refuse(format!("could not write the output to {}: {error}", traces.output.display()))
-        })?;
+        let output = output
+            .map_err(|error| refuse(format!("could not write the output to {}: {error}", traces.output.display())))?;
         if traces.exit.exists() || pid_file(&traces.exit).exists() {
             return Err(refuse(format!(
                 "could not start `{}`: {} belongs to an earlier start of it; look at how that ended first",
@@ -95,7 +111,30 @@ impl Commands {
 #[async_trait]
 impl CommandRead for Commands {
     async fn read(&self, command: &Command) -> Result<Finished> {
-        capture(command, &Capture::default()).await
+        self.capture(command, &Capture::default()).await
+    }
+
+        async fn wait_recorded(&self, traces: &Traces, lines: LineSink) -> Result<Option<Exit>> {
+        let command = Command { argv: vec!["recorded command".into()], ..Command::default() };
+        let traces = absolute(&command, traces)?;
+        let mut tail = Tail::new(&traces.output, lines);
+        loop {
+            // Who lives is asked before the exit file is looked for: what ends in between has written it.
+            let alive = locked(&lock_file(&traces.exit)) || locked(&traces.output);
+            tail.pump();
+            match read_exit(&traces.exit) {
+                Ok(Some(exit)) => {
+                    tail.finish();
+                    return Ok(Some(exit));
+                }
+                Ok(None) if !alive => {
+                    tail.finish();
+                    return Ok(None);
+                }
+                Ok(None) => tokio::time::sleep(POLL).await,
+                Err(error) => return Err(unreadable(&command, &traces, &error)),
+            }
+        }
     }
 }
 
@@ -108,6 +147,7 @@ impl CommandRun for Commands {
         lines: LineSink,
         mut stop: watch::Receiver<bool>,
     ) -> Result<Recorded> {
+        let command = &self.complete(command);
         let traces = absolute(command, traces)?;
         let mut recorder = self.spawn_recorder(command, &traces)?;
         let mut tail = Tail::new(&traces.output, lines);
@@ -135,35 +175,13 @@ impl CommandRun for Commands {
     }
 
     async fn run_attached(&self, command: &Command) -> Result<Exit> {
+        let command = &self.complete(command);
         let mut child = prepared(command)?;
         let mut child = child.spawn().map_err(|error| {
             let error = not_started(command, &error);
             failed(command, Cause::Refused(error.cause.to_string()))
         })?;
         child.wait().await.map(exit_of).map_err(|error| lost(command, &format!("could not wait for it: {error}")))
-    }
-
-    async fn wait_recorded(&self, traces: &Traces, lines: LineSink) -> Result<Option<Exit>> {
-        let command = Command { argv: vec!["recorded command".into()], ..Command::default() };
-        let traces = absolute(&command, traces)?;
-        let mut tail = Tail::new(&traces.output, lines);
-        loop {
-            // Who lives is asked before the exit file is looked for: what ends in between has written it.
-            let alive = locked(&lock_file(&traces.exit)) || locked(&traces.output);
-            tail.pump();
-            match read_exit(&traces.exit) {
-                Ok(Some(exit)) => {
-                    tail.finish();
-                    return Ok(Some(exit));
-                }
-                Ok(None) if !alive => {
-                    tail.finish();
-                    return Ok(None);
-                }
-                Ok(None) => tokio::time::sleep(POLL).await,
-                Err(error) => return Err(unreadable(&command, &traces, &error)),
-            }
-        }
     }
 }
 

@@ -18,12 +18,7 @@ struct Source<'a> {
 
 /// Copies everything below `root` but its `.git` to `target`. `skip` is left out, as is the `.git` of a submodule (in
 /// `gitlinks`) or of a worktree, which leads to a repository of the original.
-pub(super) fn lay_over(
-    root: &Path,
-    target: &Path,
-    skip: &Path,
-    gitlinks: &BTreeSet<PathBuf>,
-) -> std::io::Result<()> {
+pub(super) fn lay_over(root: &Path, target: &Path, skip: &Path, gitlinks: &BTreeSet<PathBuf>) -> std::io::Result<()> {
     let mut source =
         Source { root, target, skip: skip.canonicalize().ok(), gitlinks, files: Vec::new(), modes: Vec::new() };
     source.folder(Path::new(""))?;
@@ -31,8 +26,10 @@ pub(super) fn lay_over(
     // Provider binaries are large: let the disk have more than one at a time.
     let share = files.len().div_ceil(4).max(1);
     std::thread::scope(|scope| {
-        let workers: Vec<_> =
-            files.chunks(share).map(|files| scope.spawn(|| files.iter().try_for_each(|file| copy(root, target, file)))).collect();
+        let workers: Vec<_> = files
+            .chunks(share)
+            .map(|files| scope.spawn(|| files.iter().try_for_each(|file| copy(root, target, file))))
+            .collect();
         workers.into_iter().try_for_each(|worker| worker.join().map_err(|_| Error::other("copying stopped"))?)
     })?;
     for (path, mode) in modes.into_iter().rev() {

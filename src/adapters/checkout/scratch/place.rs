@@ -29,7 +29,8 @@ impl Place {
             let held = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&lock)?;
             held.lock()?;
             // A sweep may have taken the file between its making and its locking.
-            let there = std::fs::metadata(&lock).is_ok_and(|there| held.metadata().is_ok_and(|ours| ours.ino() == there.ino()));
+            let there =
+                std::fs::metadata(&lock).is_ok_and(|there| held.metadata().is_ok_and(|ours| ours.ino() == there.ino()));
             if there {
                 std::fs::DirBuilder::new().mode(0o700).create(&directory)?;
                 return Ok(Self { directory, lock, _held: held });
@@ -48,7 +49,9 @@ impl Drop for Place {
             Ok(()) => {
                 let _ = std::fs::remove_file(&self.lock);
             }
-            Err(error) => tracing::warn!(directory = %self.directory.display(), %error, "could not remove a scratch copy"),
+            Err(error) => {
+                tracing::warn!(directory = %self.directory.display(), %error, "could not remove a scratch copy")
+            }
         }
     }
 }
