@@ -117,17 +117,6 @@ pub enum Command {
     Completions { shell: clap_complete::Shell },
     /// The manual page.
     Man,
-    #[command(name = "__record-child", hide = true)]
-    RecordChild {
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        args: Vec<String>,
-    },
-    #[command(name = "__stand-in", hide = true)]
-    StandIn {
-        tool: String,
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        args: Vec<String>,
-    },
 }
 
 #[derive(Debug, Args)]

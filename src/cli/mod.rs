@@ -22,21 +22,20 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::adapters::process::{RECORD_CHILD, record_child};
+use crate::rehearsal::stand_in::{self, STAND_IN};
 use args::{Cli, Command};
 use error::CliError;
 use settings::{Environment, Settings};
 
 /// Parses the arguments of this process, does what they say and returns the exit code.
 pub fn run() -> ExitCode {
+    if let Some(ended) = own_child() {
+        return code(ended);
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
-    };
-    // Children of our own: no runtime, no settings.
-    let cli = match cli.command {
-        Some(Command::RecordChild { args }) => return code(crate::adapters::process::record_child(&args)),
-        Some(Command::StandIn { tool, args }) => return code(crate::rehearsal::stand_in::run(&tool, &args)),
-        _ => cli,
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -49,6 +48,18 @@ pub fn run() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => output::failed(&error, json),
+    }
+}
+
+/// This process as a child of another one of ours: it has a word of its own and no interest in the rest.
+fn own_child() -> Option<i32> {
+    let arguments: Vec<String> = std::env::args_os().skip(1).map_while(|it| it.into_string().ok()).collect();
+    match arguments.split_first() {
+        Some((word, rest)) if word == RECORD_CHILD => Some(record_child(rest)),
+        Some((word, rest)) if word == STAND_IN => {
+            rest.split_first().map(|(tool, arguments)| stand_in::run(tool, arguments))
+        }
+        _ => None,
     }
 }
 
@@ -74,7 +85,6 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         Command::Unlock { runbook, run } => unlock::run(settings()?, &runbook, &run).await,
         Command::Completions { shell } => completions::completions(shell),
         Command::Man => completions::man(),
-        Command::RecordChild { .. } | Command::StandIn { .. } => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -35,14 +35,14 @@ pub fn build(spec: &StepSpec, runbook: &Runbook) -> Arc<dyn Step> {
         Kind::DagsHold {} => Arc::new(DagsHold::new()),
         Kind::Baseline {} => Arc::new(Baseline::new()),
         Kind::PublishRelease { tag_workflow, build_workflow, build_paths, build_wait } => {
-            Arc::new(PublishRelease::new(tag_workflow, build_workflow, build_paths, build_wait.0))
+            Arc::new(PublishRelease::new(tag_workflow, build_workflow, build_paths, build_wait))
         }
-        Kind::ImageReady { tag_workflow, wait, poll } => Arc::new(ImageReady::new(tag_workflow, wait.0, poll.0)),
+        Kind::ImageReady { tag_workflow, wait, poll } => Arc::new(ImageReady::new(tag_workflow, wait, poll)),
         Kind::Bump { tag } => Arc::new(Bump::new(tag)),
         Kind::SetFlag {} => Arc::new(SetFlag::new(after_bump)),
         Kind::Apply {} => Arc::new(Apply::new(after_bump, after_flag)),
         Kind::GiveBack { of, after_heartbeat, wait } => Arc::new(GiveBack::new(of, after_heartbeat, wait.0)),
-        Kind::ApproveChangelog { branch, wait } => Arc::new(ApproveChangelog::new(branch, wait.0)),
+        Kind::ApproveChangelog { branch, wait } => Arc::new(ApproveChangelog::new(branch, wait)),
         Kind::InfrastructurePullRequest { branch, pull_title, pull_body } => {
             Arc::new(InfrastructurePullRequest::new(branch, pull_title, pull_body))
         }
