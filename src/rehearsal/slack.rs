@@ -1,0 +1,48 @@
+//! Slack's incoming webhook: takes a JSON `text`, answers plain text.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{State};
+use axum::http::{HeaderMap, Method, Uri};
+use axum::response::Response;
+use axum::routing::any;
+
+use super::Fault;
+use super::answer::{self, header, object};
+use super::shared::Shared;
+
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    Router::new().fallback(any(webhook)).with_state(shared)
+}
+
+async fn webhook(
+    State(shared): State<Arc<Shared>>,
+    uri: Uri,
+    method: Method,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let text = |status, text: &'static str| answer::typed(status, "text/html", text);
+    if shared.has(Fault::SlackDown) {
+        return text(500, "server_error");
+    }
+    if uri.path() != shared.secrets.slack {
+        return text(if uri.path().starts_with("/services/") { 403 } else { 404 }, "invalid_token");
+    }
+    if method != Method::POST {
+        return text(400, "invalid_payload");
+    }
+    if !header(&headers, "content-type").starts_with("application/json") {
+        return text(400, "invalid_payload");
+    }
+    let Some(message) = object(&body) else { return text(400, "invalid_payload") };
+    match message.get("text").and_then(|value| value.as_str()) {
+        Some("") | None => text(400, "no_text"),
+        Some(said) => {
+            shared.state().slack.push(said.to_owned());
+            text(200, "ok")
+        }
+    }
+}
