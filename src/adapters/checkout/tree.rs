@@ -111,7 +111,7 @@ impl Tree for WorkTree {
     async fn plan(&self, argv: &[String], plan_file: &Path, lines: LineSink) -> Result<Planned> {
         let refuse = |why: String| ServiceError::new("terraform", argv.join(" "), Cause::Refused(why));
         let plan_file = std::path::absolute(plan_file).map_err(|error| refuse(error.to_string()))?;
-        let said = text_of(&plan_file);
+        let said = plan_text(&plan_file);
         for old in [&plan_file, &said] {
             match std::fs::remove_file(old) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -163,8 +163,9 @@ impl Tree for WorkTree {
     }
 }
 
-/// Where the words of a plan are kept, beside its file.
-pub(super) fn text_of(plan_file: &Path) -> PathBuf {
+/// Where the words of a plan are kept, beside its file: what a person reads for the full story. Sensitive values are
+/// left out by Terraform.
+pub fn plan_text(plan_file: &Path) -> PathBuf {
     let mut name = OsString::from(plan_file);
     name.push(".txt");
     name.into()
