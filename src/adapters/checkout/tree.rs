@@ -95,7 +95,14 @@ impl Tree for WorkTree {
         let prior = hcl::find_attribute(&before, &at.file, &at.block, &at.attribute).map_err(refused)?;
         let after = hcl::replace_attribute(&before, &at.file, &at.block, &at.attribute, literal).map_err(refused)?;
         if after != before {
-            files::replace(&path, &before, &after).map_err(|error| self.file_trouble(&at.file, &error))?;
+            files::replace(&path, &before, &after).map_err(|error| {
+                // Replaced, but perhaps not for good (the directory's fsync failed): that is no refusal.
+                if std::fs::read(&path).is_ok_and(|now| now == after) {
+                    let why = format!("{} was changed, but may not survive a power cut: {error}", at.file);
+                    return ServiceError::new("checkout", &at.file, Cause::Failed(why));
+                }
+                self.file_trouble(&at.file, &error)
+            })?;
         }
         Ok(prior.literal)
     }
