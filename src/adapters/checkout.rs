@@ -27,6 +27,7 @@ pub use client::{Checkout, CheckoutOptions};
 pub use hcl::{Attribute, HclError, find_attribute, replace_attribute};
 pub use scratch::sweep;
 pub use terraform::{Plan, PlannedChange, parse_plan};
+pub use tree::plan_text;
 
 pub type Result<T> = std::result::Result<T, ServiceError>;
 

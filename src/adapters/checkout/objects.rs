@@ -3,37 +3,34 @@
 
 use std::path::Path;
 
-use tempfile::TempDir;
-
 use super::Result;
 use super::git::Git;
+use super::scratch::Place;
 use crate::adapters::{Cause, ServiceError};
 
 /// git in the checkout, new objects elsewhere.
 pub(crate) struct PrivateObjects {
     pub git: Git,
-    directory: TempDir,
+    place: Place,
 }
 
 impl PrivateObjects {
     pub(crate) async fn new(git: &Git, parent: &Path) -> Result<Self> {
         let existing = git.line(&["rev-parse", "--path-format=absolute", "--git-path", "objects"]).await?;
-        let directory = std::fs::create_dir_all(parent)
-            .and_then(|()| tempfile::Builder::new().prefix("objects-").tempdir_in(parent))
-            .map_err(|error| {
-                let why = format!("could not make a private directory in {}: {error}", parent.display());
-                ServiceError::new("git", "temporary objects", Cause::Refused(why))
-            })?;
-        let own = directory.path().to_string_lossy().into_owned();
+        let place = Place::new(parent).map_err(|error| {
+            let why = format!("could not make a private directory in {}: {error}", parent.display());
+            ServiceError::new("git", "temporary objects", Cause::Refused(why))
+        })?;
+        let own = place.directory().to_string_lossy().into_owned();
         // Quoted, since `:` separates the list's entries.
         let alternates = format!("\"{}\"", existing.replace('\\', "\\\\").replace('"', "\\\""));
         let git = git.with(&[("GIT_OBJECT_DIRECTORY", &own), ("GIT_ALTERNATE_OBJECT_DIRECTORIES", &alternates)]);
-        Ok(Self { git, directory })
+        Ok(Self { git, place })
     }
 
     /// A private path beside the objects, e.g. for a temporary index.
     pub(crate) fn path(&self, name: &str) -> String {
-        self.directory.path().join(name).to_string_lossy().into_owned()
+        self.place.directory().join(name).to_string_lossy().into_owned()
     }
 
     /// Whether the object is here or in the clone.

@@ -20,7 +20,7 @@ use super::tree::{WorkTree, names};
 use super::{Attribute, Location, Planned, Result, Tree};
 use crate::adapters::process::LineSink;
 use crate::adapters::{Cause, ServiceError};
-use place::Place;
+pub(super) use place::Place;
 pub use place::sweep;
 
 /// Where a push from the copy would go: no transport of that name exists.

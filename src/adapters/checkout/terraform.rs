@@ -56,8 +56,7 @@ pub fn parse_plan(show_json: &[u8]) -> Result<Plan, String> {
         .flatten()
         .filter(|(_, change)| actions(change) != ["no-op"])
         .collect();
-    // `errored` came with Terraform 1.5, `complete` with 1.8: what is not said is taken for the worse and the better
-    // respectively, since older versions write no plan that errored and know no incomplete ones but by -target.
+    // Older versions say neither: they write no plan that errored, and do not tell an incomplete one.
     let errored = plan.get("errored").and_then(Value::as_bool).unwrap_or(false);
     let complete = plan.get("complete").and_then(Value::as_bool).unwrap_or(true);
     let mut digest = Sha256::new();

@@ -100,7 +100,14 @@ impl Tree for WorkTree {
         let prior = hcl::find_attribute(&before, &at.file, &at.block, &at.attribute).map_err(refused)?;
         let after = hcl::replace_attribute(&before, &at.file, &at.block, &at.attribute, literal).map_err(refused)?;
         if after != before {
-            files::replace(&path, &before, &after).map_err(|error| self.file_trouble(&at.file, &error))?;
+            files::replace(&path, &before, &after).map_err(|error| {
+                // Replaced, but perhaps not for good (the directory's fsync failed): that is no refusal.
+                if std::fs::read(&path).is_ok_and(|now| now == after) {
+                    let why = format!("{} was changed, but may not survive a power cut: {error}", at.file);
+                    return ServiceError::new("checkout", &at.file, Cause::Failed(why));
+                }
+                self.file_trouble(&at.file, &error)
+            })?;
         }
         Ok(prior.literal)
     }
@@ -116,7 +123,7 @@ impl Tree for WorkTree {
     async fn plan(&self, argv: &[String], plan_file: &Path, lines: LineSink) -> Result<Planned> {
         let refuse = |why: String| ServiceError::new("terraform", argv.join(" "), Cause::Refused(why));
         let plan_file = std::path::absolute(plan_file).map_err(|error| refuse(error.to_string()))?;
-        let said = text_of(&plan_file);
+        let said = plan_text(&plan_file);
         for old in [&plan_file, &said] {
             match std::fs::remove_file(old) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -168,8 +175,9 @@ impl Tree for WorkTree {
     }
 }
 
-/// Where the words of a plan are kept, beside its file.
-pub(super) fn text_of(plan_file: &Path) -> PathBuf {
+/// Where the words of a plan are kept, beside its file: what a person reads for the full story. Sensitive values are
+/// left out by Terraform.
+pub fn plan_text(plan_file: &Path) -> PathBuf {
     let mut name = OsString::from(plan_file);
     name.push(".txt");
     name.into()

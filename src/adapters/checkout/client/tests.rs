@@ -210,9 +210,33 @@ async fn a_plan_in_a_copy_is_terraforms_own() {
     assert_eq!(again, Planned::Ready(plan));
     let error = scratch.plan(&argv("true"), &plan_file, quiet()).await.unwrap_err();
     assert!(error.to_string().contains("wrote no plan"), "{error}");
+    assert!(std::fs::read_to_string(crate::adapters::checkout::plan_text(&plan_file)).is_ok());
     drop(scratch);
     assert_eq!(fixture.hash(), before);
     assert_eq!(sweep(&fixture.options().scratch_parent).unwrap(), 0);
+}
+
+#[tokio::test]
+async fn a_copy_plans_against_the_state_beside_the_files() {
+    let fixture = Fixture::new();
+    fixture.init_terraform();
+    let checkout = Checkout::new(fixture.options());
+    let tree = checkout.tree();
+    tree.set_attribute(&at("running_dags_cleared"), "true").await.unwrap();
+    let plan_file = fixture.home.path().join("plan");
+    let line = argv("just plan prod catalog-airflow");
+    let Planned::Ready(_) = checkout.plan(&line, &plan_file, quiet()).await.unwrap() else { panic!("it must plan") };
+    let apply = argv(&format!("just apply prod catalog-airflow {}", plan_file.display()));
+    checkout.output(&apply).await.unwrap();
+    tree.set_attribute(&at("docker_image_tag"), "\"rel-2\"").await.unwrap();
+    let before = fixture.hash();
+    let scratch = checkout.scratch().await.unwrap();
+    let Planned::Ready(plan) = scratch.plan(&line, &plan_file, quiet()).await.unwrap() else { panic!("it must plan") };
+    assert_eq!(plan.changes[0].actions, "update");
+    assert_eq!(scratch.run(&argv("just apply prod catalog-airflow -auto-approve"), quiet()).await.unwrap().0, Some(0));
+    drop(scratch);
+    assert_eq!(fixture.hash(), before);
+    assert_eq!(checkout.errored_state(), None);
 }
 
 const BRANCH: &str = "catalog-deploy/rel-2";
@@ -265,4 +289,22 @@ async fn a_version_is_not_pushed_over_other_changes() {
     fixture.refuse_pushes();
     let error = push(&fixture, "\"rel-2\"").await.unwrap_err();
     assert!(error.surely_refused() && error.to_string().contains("pre-receive hook declined"), "{error}");
+}
+
+#[tokio::test]
+async fn only_a_plan_in_the_checkout_locks_the_state() {
+    let fixture = Fixture::new();
+    let mut options = fixture.options();
+    options.environment.insert("TF_CLI_ARGS_plan".into(), "-parallelism=3".into());
+    let checkout = Checkout::new(options);
+    let show = ["sh", "-c", "echo $TF_CLI_ARGS_plan $TF_IN_AUTOMATION; exit 1"].map(str::to_owned);
+    let plan_file = fixture.home.path().join("plan");
+    let ours = format!("-parallelism=3 '-out={}' '-input=false' '-no-color'", plan_file.display());
+    let scratch = checkout.scratch().await.unwrap();
+    for (planned, wanted) in [
+        (checkout.plan(&show, &plan_file, quiet()).await.unwrap(), format!("{ours} 1")),
+        (scratch.plan(&show, &plan_file, quiet()).await.unwrap(), format!("{ours} '-lock=false' 1")),
+    ] {
+        assert_eq!(planned, Planned::Failed { code: Some(1), tail: vec![wanted] });
+    }
 }

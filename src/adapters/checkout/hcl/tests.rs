@@ -72,6 +72,9 @@ fn only_plain_literals_are_written() {
 }
 
 proptest! {
+    // A failure prints its input; nothing is written beside the sources.
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn a_splice_changes_only_its_own_bytes(
         value in "[ -~\u{e4}-\u{ff}]{0,24}", before in "[ \t]{0,4}", comment in "[ -~]{0,20}", crlf: bool, bom: bool,

@@ -168,4 +168,22 @@ mod tests {
         let mode = std::fs::metadata(target.join("sub/deep")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o500);
     }
+
+    #[test]
+    fn a_worktree_or_submodule_inside_loses_its_way_back_and_a_clone_stays_whole() {
+        let home = tempfile::tempdir().unwrap();
+        let home = home.path().canonicalize().unwrap();
+        let (root, target) = (home.join("root"), home.join("copy"));
+        std::fs::create_dir_all(&target).unwrap();
+        for folder in [".git", "old-submodule/.git", "clone/.git", "worktree"] {
+            std::fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        std::fs::write(root.join("worktree/.git"), "gitdir: ../.git/worktrees/worktree").unwrap();
+        std::fs::write(root.join("clone/.git/HEAD"), "ref: refs/heads/main").unwrap();
+        lay_over(&root, &target, &root.join("absent"), &BTreeSet::from(["old-submodule".into()])).unwrap();
+        assert!(target.join("clone/.git/HEAD").is_file() && target.join("worktree").is_dir());
+        for gone in [".git", "old-submodule/.git", "worktree/.git"] {
+            assert!(!target.join(gone).exists(), "{gone}");
+        }
+    }
 }

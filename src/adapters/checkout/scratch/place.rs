@@ -1,4 +1,4 @@
-//! The private directory of one scratch copy, and the sweeping of those whose owner is dead.
+//! The private directory of one scratch copy (or of some git objects), and the sweeping of those whose owner is dead.
 //!
 //! `scratch-X.lock` is locked for as long as its owner lives, `kill -9` included. It is made before `scratch-X` and
 //! removed after it, so a directory without one has no owner.
@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 const PREFIX: &str = "scratch-";
 const LOCK: &str = ".lock";
 
-pub(super) struct Place {
+pub(in crate::adapters::checkout) struct Place {
     directory: PathBuf,
     lock: PathBuf,
     _held: File,
 }
 
 impl Place {
-    pub(super) fn new(parent: &Path) -> std::io::Result<Self> {
+    pub(in crate::adapters::checkout) fn new(parent: &Path) -> std::io::Result<Self> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
         let parent = parent.canonicalize()?;
         loop {
@@ -38,7 +38,7 @@ impl Place {
         }
     }
 
-    pub(super) fn directory(&self) -> &Path {
+    pub(in crate::adapters::checkout) fn directory(&self) -> &Path {
         &self.directory
     }
 }
