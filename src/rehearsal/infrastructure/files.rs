@@ -122,7 +122,8 @@ module "catalog-airflow" {
   docker_image_tag        = "@TAG@"
 
   # Set this to true only once no DAG is running, and back to false
-  # right after the deployment. It must never be merged as true.
+  # right after the deployment. It must never be merged as true: the
+  # next deployment would not be guarded.
   running_dags_cleared = @FLAG@
 
   # Alerts
