@@ -45,7 +45,8 @@ impl Connection<'_> {
     pub async fn open(&self) -> Result<World, CliError> {
         let (github, airflow, registry, sentry) =
             tokio::try_join!(self.github(), self.airflow(), self.registry(), self.sentry())?;
-        let program = std::env::current_exe().map_err(|error| CliError::failed(format!("could not find itself: {error}")))?;
+        let program =
+            std::env::current_exe().map_err(|error| CliError::failed(format!("could not find itself: {error}")))?;
         let commands = Arc::new(Commands::new(program).with_environment(self.environment.clone()));
         let root = self.checkout()?;
         let infrastructure = self.runbook.infrastructure.as_ref();
@@ -94,8 +95,10 @@ impl Connection<'_> {
             AirflowAuth::Token(self.settings.secret("[airflow] token", token).await?)
         } else if let Some(username) = &config.username {
             let Some(password) = &config.password else {
-                return Err(CliError::usage("[airflow] has a username but no password")
-                    .next(format!("add password = {{ env = \"AIRFLOW_PASSWORD\" }} to {}", self.settings.config_path.display())));
+                return Err(CliError::usage("[airflow] has a username but no password").next(format!(
+                    "add password = {{ env = \"AIRFLOW_PASSWORD\" }} to {}",
+                    self.settings.config_path.display()
+                )));
             };
             let password = self.settings.secret("[airflow] password", password).await?;
             AirflowAuth::Password { username: username.clone(), password }
@@ -149,7 +152,8 @@ impl Connection<'_> {
                 .map_err(|error| CliError::usage(format!("could not use {} as checkout: {error}", path.display())));
         }
         if Path::new(&infrastructure.version.file).is_file() {
-            return std::path::absolute(".").map_err(|error| CliError::usage(format!("could not use this directory: {error}")));
+            return std::path::absolute(".")
+                .map_err(|error| CliError::usage(format!("could not use this directory: {error}")));
         }
         Err(CliError::usage(format!("it is not known where {} is checked out", infrastructure.repository))
             .next("catalog-deploy RUNBOOK -C DIR")

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use futures::future::{BoxFuture, join_all};
 use futures::FutureExt;
+use futures::future::{BoxFuture, join_all};
 
 use crate::adapters::process::Command;
 use crate::adapters::{Cause, Readers, ServiceError};
@@ -63,10 +63,8 @@ pub async fn run(settings: Settings, name: Option<String>) -> Result<ExitCode, C
     let session = session(settings, loaded, Vec::new());
     let world = session.connection(&output).open().await?;
     let (readers, runbook) = (world.readers(), &session.loaded.runbook);
-    let mut asked: Vec<BoxFuture<'_, Check>> = tools(runbook)
-        .into_iter()
-        .map(|(program, arguments)| tool(readers, program, arguments).boxed())
-        .collect();
+    let mut asked: Vec<BoxFuture<'_, Check>> =
+        tools(runbook).into_iter().map(|(program, arguments)| tool(readers, program, arguments).boxed()).collect();
     asked.push(checkout(readers).boxed());
     asked.push(lock(readers).boxed());
     asked.extend(github(readers, runbook));
@@ -78,7 +76,14 @@ pub async fn run(settings: Settings, name: Option<String>) -> Result<ExitCode, C
         asked.push(airflow_account(readers, &service.known_dag).boxed());
     }
     if runbook.sentry.is_some() && sentry {
-        asked.push(async { verdict("Sentry", readers.sentry.unresolved().await, |found| format!("{} unresolved issues", found.len())) }.boxed());
+        asked.push(
+            async {
+                verdict("Sentry", readers.sentry.unresolved().await, |found| {
+                    format!("{} unresolved issues", found.len())
+                })
+            }
+            .boxed(),
+        );
     }
     for step in &runbook.steps {
         if let Kind::Identity { command, expect } = &step.kind {
@@ -119,7 +124,12 @@ fn report(checks: &[Check], json: bool) -> Result<ExitCode, CliError> {
 fn tools(runbook: &Runbook) -> Vec<(String, Vec<String>)> {
     let mut programs = vec!["git".to_owned()];
     if let Some(infrastructure) = &runbook.infrastructure {
-        let commands = [Some(&infrastructure.plan), Some(&infrastructure.apply), infrastructure.bump.as_ref(), infrastructure.state.as_ref()];
+        let commands = [
+            Some(&infrastructure.plan),
+            Some(&infrastructure.apply),
+            infrastructure.bump.as_ref(),
+            infrastructure.state.as_ref(),
+        ];
         programs.extend(commands.into_iter().flatten().filter_map(|argv| argv.first().cloned()));
         programs.push("terraform".into());
     }
@@ -136,7 +146,9 @@ async fn tool(readers: &Readers, program: String, arguments: Vec<String>) -> Che
             let text = String::from_utf8_lossy(&done.stdout).lines().next().unwrap_or_default().to_owned();
             Check::new(program, Verdict::Pass, text)
         }
-        Ok(done) => Check::new(program, Verdict::Warn, format!("does not tell its version (exit code {:?})", done.code)),
+        Ok(done) => {
+            Check::new(program, Verdict::Warn, format!("does not tell its version (exit code {:?})", done.code))
+        }
         Err(error) => Check::failed(program, &error),
     }
 }
@@ -187,7 +199,9 @@ async fn permissions(readers: &Readers, repository: &str) -> Check {
 
 async fn registry(readers: &Readers, image: &str) -> Check {
     match readers.registry.digest(image, "latest").await {
-        Ok(Some(digest)) => Check::new(image, Verdict::Pass, format!("latest is {}", digest.get(..19).unwrap_or(&digest))),
+        Ok(Some(digest)) => {
+            Check::new(image, Verdict::Pass, format!("latest is {}", digest.get(..19).unwrap_or(&digest)))
+        }
         Ok(None) => Check::new(image, Verdict::Warn, "has no tag `latest`"),
         Err(error) => Check::failed(image, &error),
     }
@@ -218,7 +232,11 @@ async fn airflow_account(readers: &Readers, known_dag: &str) -> Check {
         Ok(_) => Check::new("Airflow account", Verdict::Pass, format!("sees {known_dag}")),
         Err(error) if error.not_found() => Check {
             credentials: true,
-            ..Check::new("Airflow account", Verdict::Fail, format!("does not see {known_dag}, so its \"nothing runs\" means nothing"))
+            ..Check::new(
+                "Airflow account",
+                Verdict::Fail,
+                format!("does not see {known_dag}, so its \"nothing runs\" means nothing"),
+            )
         },
         Err(error) => Check::failed("Airflow account", &error),
     }
@@ -233,7 +251,10 @@ async fn identity(readers: &Readers, command: &[String], expect: &str) -> Check 
         Ok(done) if done.success() => {
             Check::new("cloud identity", Verdict::Fail, format!("another account: the answer does not hold {expect:?}"))
         }
-        Ok(_) => Check { credentials: true, ..Check::new("cloud identity", Verdict::Fail, "not logged in, or the session ran out") },
+        Ok(_) => Check {
+            credentials: true,
+            ..Check::new("cloud identity", Verdict::Fail, "not logged in, or the session ran out")
+        },
         Err(error) => Check::failed("cloud identity", &error),
     }
 }
@@ -258,7 +279,9 @@ fn cloud_session(expiry: Option<&str>) -> Check {
 fn verdict<T>(name: &str, answer: Result<T, ServiceError>, text: impl FnOnce(T) -> String) -> Check {
     match answer {
         Ok(value) => Check::new(name, Verdict::Pass, text(value)),
-        Err(error) if matches!(error.cause, Cause::NoAnswer(_)) => Check::new(name, Verdict::Unknown, error.to_string()),
+        Err(error) if matches!(error.cause, Cause::NoAnswer(_)) => {
+            Check::new(name, Verdict::Unknown, error.to_string())
+        }
         Err(error) => Check::failed(name, &error),
     }
 }

@@ -58,9 +58,10 @@ fn json(state: &RunState) -> serde_json::Value {
 pub fn show(settings: &Settings, run: &str, format: ShowFormat) -> Result<ExitCode, CliError> {
     let runs = Runs::new(&settings.state_directory);
     let stored = runs.load(run)?;
-    let text = runs.runbook(run).ok().and_then(|text| {
-        crate::runbook::load(&stored.state.runbook, crate::runbook::load::Source::Frozen, &text).ok()
-    });
+    let text = runs
+        .runbook(run)
+        .ok()
+        .and_then(|text| crate::runbook::load(&stored.state.runbook, crate::runbook::load::Source::Frozen, &text).ok());
     let incident = text.and_then(|loaded| loaded.runbook.incident);
     let width = width();
     let text = match format {

@@ -20,8 +20,11 @@ fn parse_override(text: &str) -> Result<Override, CliError> {
     let (dag, reason) = text.split_once('=').unwrap_or((text, ""));
     let (dag, reason) = (dag.trim(), reason.trim());
     if dag.is_empty() || reason.is_empty() {
-        return Err(CliError::usage(format!("--override {text:?} names no {}", if dag.is_empty() { "DAG" } else { "reason" }))
-            .next("--override batched_update=\"agreed with Ada: it restarts from its last batch\""));
+        return Err(CliError::usage(format!(
+            "--override {text:?} names no {}",
+            if dag.is_empty() { "DAG" } else { "reason" }
+        ))
+        .next("--override batched_update=\"agreed with Ada: it restarts from its last batch\""));
     }
     Ok(Override { dag: dag.to_owned(), reason: reason.to_owned() })
 }

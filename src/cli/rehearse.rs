@@ -23,7 +23,8 @@ const HURRY: u32 = 150;
 
 pub async fn run(environment: Environment, shared: &SharedArgs, args: &RehearseArgs) -> Result<ExitCode, CliError> {
     if args.list_faults {
-        let lines: Vec<String> = Fault::ALL.iter().map(|fault| format!("{:<28} {}\n", fault.to_string(), fault.about())).collect();
+        let lines: Vec<String> =
+            Fault::ALL.iter().map(|fault| format!("{:<28} {}\n", fault.to_string(), fault.about())).collect();
         return data(lines.concat().as_bytes());
     }
     let faults = args.fault.iter().map(|name| fault(name)).collect::<Result<Vec<_>, _>>()?;
@@ -67,7 +68,13 @@ pub async fn run(environment: Environment, shared: &SharedArgs, args: &RehearseA
     Ok(code(&outcome))
 }
 
-fn session(settings: Settings, loaded: crate::runbook::Loaded, args: &RehearseArgs, world: &World, place: &Path) -> Session {
+fn session(
+    settings: Settings,
+    loaded: crate::runbook::Loaded,
+    args: &RehearseArgs,
+    world: &World,
+    place: &Path,
+) -> Session {
     let can_ask = settings.environment.stdin_is_terminal && !settings.shared.no_input;
     let asking = match (args.yes, can_ask) {
         (true, _) => Asking::RehearsalYes,
@@ -109,7 +116,11 @@ impl Place {
     fn of(args: &RehearseArgs) -> Result<Self, CliError> {
         let failed = |error: std::io::Error| CliError::failed(format!("could not make a place for the world: {error}"));
         let Some(path) = args.keep.as_ref().or(args.serve.as_ref()) else {
-            return tempfile::Builder::new().prefix("catalog-deploy-rehearsal-").tempdir().map(Self::Temporary).map_err(failed);
+            return tempfile::Builder::new()
+                .prefix("catalog-deploy-rehearsal-")
+                .tempdir()
+                .map(Self::Temporary)
+                .map_err(failed);
         };
         let path = std::path::absolute(path).map_err(failed)?;
         std::fs::create_dir_all(&path).map_err(failed)?;

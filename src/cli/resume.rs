@@ -38,9 +38,10 @@ fn find(runs: &Runs, run: Option<&str>, wanted: impl Fn(&StoredRun) -> bool) -> 
         return Ok(runs.load(run)?);
     }
     let (all, _broken) = runs.all()?;
-    all.into_iter().rev().find(wanted).ok_or_else(|| {
-        CliError::refused("there is no run to go on with").next("see past runs: catalog-deploy history")
-    })
+    all.into_iter()
+        .rev()
+        .find(wanted)
+        .ok_or_else(|| CliError::refused("there is no run to go on with").next("see past runs: catalog-deploy history"))
 }
 
 async fn go(

@@ -93,14 +93,18 @@ fn confirm_shadow(settings: &Settings, found: &Found) -> Result<(), CliError> {
         exit: 5,
         reason: "gate-needs-answer",
         message: format!("{} stands in the way of the built-in runbook `{}`", found.source, found.name),
-        next: vec![
-            format!("run it once at a terminal and answer, or name the file: catalog-deploy ./runbooks/{}.toml", found.name),
-        ],
+        next: vec![format!(
+            "run it once at a terminal and answer, or name the file: catalog-deploy ./runbooks/{}.toml",
+            found.name
+        )],
     };
     if !settings.environment.stdin_is_terminal || settings.shared.no_input {
         return Err(refused);
     }
-    let question = format!("{} is used instead of the built-in runbook `{}`. Use it from now on? [yes/no] ", found.source, found.name);
+    let question = format!(
+        "{} is used instead of the built-in runbook `{}`. Use it from now on? [yes/no] ",
+        found.source, found.name
+    );
     let _gone = write!(std::io::stderr(), "{question}");
     let mut answer = String::new();
     let read = std::io::stdin().read_line(&mut answer);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use crate::adapters::World;
 use crate::adapters::awake::Awake;
+use crate::adapters::checkout::sweep;
 use crate::adapters::clock::Clock;
 use crate::adapters::prompt::{FlagAnswers, FlagsThen, Nobody, Prompt, RehearsalYes, TerminalPrompt};
 use crate::engine::preview::Preview;
@@ -97,7 +98,8 @@ impl Session {
             .map_err(|error| CliError::failed(format!("could not make a temporary directory: {error}")))?;
         let stop = StopSignal::default();
         let _signals = signals::watch(&stop, |_| ()).map_err(signal_error)?;
-        let refusals = self.open_run()?.map(|refused| Refusal { what: refused.message, next: refused.next.join("; or ") });
+        let refusals =
+            self.open_run()?.map(|refused| Refusal { what: refused.message, next: refused.next.join("; or ") });
         let preview = Preview {
             readers: &readers,
             runbook: &self.loaded.runbook,
@@ -155,6 +157,10 @@ impl Session {
     }
 
     async fn world(&self, output: &Output) -> Result<World, CliError> {
+        // What a killed process left behind; a directory that is not there yet holds nothing.
+        if let Err(error) = sweep(&self.scratch) {
+            tracing::debug!(%error, "old scratch copies were not swept");
+        }
         self.connection(output).open().await
     }
 
@@ -199,8 +205,10 @@ impl Session {
     fn open_run(&self) -> Result<Option<CliError>, CliError> {
         let (runs, broken) = self.runs.all()?;
         if let Some(error) = broken.into_iter().next() {
-            return Ok(Some(CliError::refused(format!("a run's journal cannot be read: {error}"))
-                .next("look at it; if nothing of that run is open any more, move its directory away")));
+            return Ok(Some(
+                CliError::refused(format!("a run's journal cannot be read: {error}"))
+                    .next("look at it; if nothing of that run is open any more, move its directory away"),
+            ));
         }
         let open = runs.into_iter().find(|run| run.state.open() && run.state.runbook == self.loaded.name);
         Ok(open.map(|run| {

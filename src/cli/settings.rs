@@ -28,7 +28,9 @@ pub struct Environment {
 impl Environment {
     pub fn of_process() -> Self {
         Self {
-            variables: std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect(),
+            variables: std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
+                .collect(),
             stdin_is_terminal: std::io::stdin().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
             stdout_is_terminal: std::io::stdout().is_terminal(),
@@ -203,8 +205,9 @@ impl Settings {
 
     /// Parses a configuration's text; relative paths are taken from the file's own directory.
     pub fn parse(path: &Path, text: &str) -> Result<Config, CliError> {
-        let mut config: Config = toml::from_str(text).map_err(|error| {
-            CliError { reason: "configuration", ..CliError::usage(format!("{}:\n{error}", path.display())) }
+        let mut config: Config = toml::from_str(text).map_err(|error| CliError {
+            reason: "configuration",
+            ..CliError::usage(format!("{}:\n{error}", path.display()))
         })?;
         if let Some(checkout) = &mut config.infrastructure.checkout {
             let from = path.parent().unwrap_or(Path::new("."));
@@ -247,7 +250,8 @@ impl Settings {
             }
             Secret::File(SecretFile { file }) => {
                 let path = self.config_path.parent().unwrap_or(Path::new(".")).join(file);
-                let text = std::fs::read_to_string(&path).map_err(|error| failed(format!("{}: {error}", path.display())))?;
+                let text =
+                    std::fs::read_to_string(&path).map_err(|error| failed(format!("{}: {error}", path.display())))?;
                 text.trim_end_matches(['\r', '\n']).into()
             }
             Secret::Command(SecretCommand { command }) => print_secret(command).await.map_err(failed)?,
@@ -275,6 +279,7 @@ async fn print_secret(command: &[String]) -> Result<SecretString, String> {
         let words = String::from_utf8_lossy(&output.stderr).lines().next_back().unwrap_or_default().to_owned();
         return Err(format!("`{program}` failed ({}): {words}", output.status));
     }
-    let text = String::from_utf8(output.stdout).map_err(|_| format!("`{program}` printed something that is no text"))?;
+    let text =
+        String::from_utf8(output.stdout).map_err(|_| format!("`{program}` printed something that is no text"))?;
     Ok(text.lines().next().unwrap_or_default().into())
 }

@@ -45,7 +45,10 @@ pub async fn run(settings: Settings, name: Option<String>) -> Result<ExitCode, C
             text.push_str("             published, and not deployed\n");
         }
         if !run.busy {
-            text.push_str(&format!("             go on: catalog-deploy resume {0}\n             give back: catalog-deploy restore {0}\n", state.run));
+            text.push_str(&format!(
+                "             go on: catalog-deploy resume {0}\n             give back: catalog-deploy restore {0}\n",
+                state.run
+            ));
         }
     }
     for error in broken {
@@ -71,8 +74,7 @@ async fn world(settings: Settings, loaded: Loaded) -> Outside {
         }
     };
     let readers = world.readers();
-    let (running, holder) =
-        futures::join!(running_tag(readers, &session.loaded.runbook), readers.lock.holder());
+    let (running, holder) = futures::join!(running_tag(readers, &session.loaded.runbook), readers.lock.holder());
     let deployed = match running {
         Ok(Running { fact: Some(fact), .. }) if fact.certain => format!("{} ({})", fact.tag, fact.source),
         Ok(Running { fact: Some(fact), .. }) => format!("probably {} ({})", fact.tag, fact.source),

@@ -34,6 +34,8 @@ pub async fn run(settings: Settings, name: &str, run: &str) -> Result<ExitCode, 
             .next(format!("catalog-deploy status {name}")));
     }
     say(&format!("the lock of run {run} ({} on {}, since {since}) is free", record.who, record.host));
-    say("what that run still holds (flag, paused DAGs) was not touched: catalog-deploy restore on its laptop gives it back");
+    say(
+        "what that run still holds (flag, paused DAGs) was not touched: catalog-deploy restore on its laptop gives it back",
+    );
     Ok(ExitCode::SUCCESS)
 }

@@ -84,7 +84,8 @@ impl Run<'_> {
             step: None,
             taken_at: self.readers().clock.now(),
             heartbeat_at: self.readers().clock.now(),
-            nonce: nonce(),
+            // The adapter fills it at random.
+            nonce: String::new(),
         };
         let held = Held {
             id: LOCK_STEP.into(),
@@ -204,11 +205,4 @@ pub fn age(state: &LockState, now: jiff::Timestamp) -> String {
 
 fn short(commit: &str) -> &str {
     commit.get(..10).unwrap_or(commit)
-}
-
-fn nonce() -> String {
-    let mut bytes = [0_u8; 16];
-    // Two processes with the same clock and no randomness would push different run ids all the same.
-    let _absent = getrandom::fill(&mut bytes);
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -101,7 +101,15 @@ pub fn answered(gate: &str, by: AnsweredBy) -> Event {
 }
 
 pub fn intent(step: &str, effect: &str, what: &str, holds: Vec<Held>) -> Event {
-    Event::Intent { step: step.into(), effect: effect.into(), what: what.into(), holds, keeps: vec![], returns: None, forever: false }
+    Event::Intent {
+        step: step.into(),
+        effect: effect.into(),
+        what: what.into(),
+        holds,
+        keeps: vec![],
+        returns: None,
+        forever: false,
+    }
 }
 
 pub fn done(effect: &str) -> Event {

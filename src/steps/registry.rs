@@ -23,9 +23,8 @@ use crate::step::Step;
 
 /// `runbook` tells a step what comes before it.
 pub fn build(spec: &StepSpec, runbook: &Runbook) -> Arc<dyn Step> {
-    let before = |is: fn(&Kind) -> bool| {
-        runbook.steps.iter().take_while(|step| step.id != spec.id).any(|step| is(&step.kind))
-    };
+    let before =
+        |is: fn(&Kind) -> bool| runbook.steps.iter().take_while(|step| step.id != spec.id).any(|step| is(&step.kind));
     let after_bump = before(|kind| matches!(kind, Kind::Bump { .. }));
     let after_flag = before(|kind| matches!(kind, Kind::SetFlag {}));
     match spec.kind.clone() {

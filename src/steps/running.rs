@@ -4,12 +4,12 @@
 use hcl_edit::structure::Body;
 use serde_json::Value;
 
+use crate::adapters::Readers;
 use crate::adapters::github::PullRequest;
 use crate::event::Evidence;
 use crate::facts::RunningFact;
-use crate::runbook::schema::{AttributePath, ReleaseShape};
-use crate::adapters::Readers;
 use crate::runbook::Runbook;
+use crate::runbook::schema::{AttributePath, ReleaseShape};
 use crate::step::Trouble;
 use crate::steps::declared;
 

@@ -5,7 +5,7 @@ use std::process::Command as Process;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use catalog_deploy::adapters::process::{CommandRead, Command, CommandRun, Commands, Exit, LineSink, Traces};
+use catalog_deploy::adapters::process::{Command, CommandRead, CommandRun, Commands, Exit, LineSink, Traces};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::sync::watch;

@@ -114,7 +114,7 @@ impl CommandRead for Commands {
         self.capture(command, &Capture::default()).await
     }
 
-        async fn wait_recorded(&self, traces: &Traces, lines: LineSink) -> Result<Option<Exit>> {
+    async fn wait_recorded(&self, traces: &Traces, lines: LineSink) -> Result<Option<Exit>> {
         let command = Command { argv: vec!["recorded command".into()], ..Command::default() };
         let traces = absolute(&command, traces)?;
         let mut tail = Tail::new(&traces.output, lines);
