@@ -1,5 +1,6 @@
 //! `catalog-deploy RUNBOOK`: the run itself, or its preview.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -22,18 +23,19 @@ pub async fn run(settings: Settings, name: &str, args: &RunArgs) -> Result<ExitC
     Ok(output::code(&outcome))
 }
 
-/// A session of the real world.
+/// A session with the services that the settings name.
 pub fn session(settings: Settings, loaded: crate::runbook::Loaded, approvals: Vec<String>) -> Session {
     let can_ask = settings.environment.stdin_is_terminal && !settings.shared.no_input;
+    let rehearsal = settings.config.rehearsal.as_ref();
+    let path = rehearsal.and_then(|rehearsal| rehearsal.path.clone());
     Session {
         runs: Runs::new(&settings.state_directory),
         scratch: settings.state_directory.join("scratch"),
         loaded,
-        clock: Arc::new(SystemClock::real()),
-        environment: std::collections::BTreeMap::new(),
+        clock: Arc::new(rehearsal.map_or(SystemClock::real(), |rehearsal| SystemClock::hurried(rehearsal.hurry))),
+        environment: path.map(|path| BTreeMap::from([("PATH".to_owned(), path)])).unwrap_or_default(),
         asking: if can_ask { Asking::Terminal } else { Asking::Nobody },
         approvals,
-        rehearsal: false,
         settings,
     }
 }

@@ -9,7 +9,7 @@ pub mod error;
 mod history;
 pub mod output;
 mod parameters;
-mod rehearse;
+pub mod rehearse;
 mod resume;
 mod runbook;
 pub mod session;

@@ -1,21 +1,18 @@
 //! `rehearse`: the real run, with the real adapters, against the embedded world on loopback.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::adapters::clock::SystemClock;
-use crate::journal::runs::Runs;
 use crate::rehearsal::{AirflowEdition, Fault, Options, World};
 
 use super::args::{RehearseArgs, SharedArgs};
+use super::deploy::session;
 use super::error::CliError;
 use super::output::{code, data, say};
 use super::parameters::parameters;
 use super::runbook;
-use super::session::{Asking, Session};
+use super::session::Asking;
 use super::settings::{Environment, Settings};
 
 /// Waits are this many times shorter: a deadline of 15 minutes passes in 6 seconds.
@@ -37,9 +34,7 @@ pub async fn run(environment: Environment, shared: &SharedArgs, args: &RehearseA
         answer_delay: Duration::from_millis(args.delay),
     };
     let world = World::start(options).await?;
-    let config_path = place.path().join("config.toml");
-    std::fs::write(&config_path, world.config_toml())
-        .map_err(|error| CliError::failed(format!("could not write {}: {error}", config_path.display())))?;
+    let config_path = configure(&world, place.path())?;
     let stand_ins = world.stand_ins();
     if stand_ins.is_empty() {
         say("rehearsal: an embedded world on loopback; git, just and terraform are the real ones");
@@ -50,49 +45,39 @@ pub async fn run(environment: Environment, shared: &SharedArgs, args: &RehearseA
         ));
     }
     if args.serve.is_some() {
-        return serve(&config_path, &world).await;
+        return serve(&config_path).await;
     }
-    let settings = Settings::rehearsal(environment, shared, place.path(), &config_path, &world.config_toml())?;
+    let shared = SharedArgs { config: Some(config_path), ..shared.clone() };
+    let settings = Settings::load(environment, &shared)?;
     let loaded = runbook::trusted(&settings, &args.runbook)?;
     let parameters = parameters(&args.run)?;
-    let session = session(settings, loaded, args, &world, place.path());
+    let mut session = session(settings, loaded, args.run.approve.clone());
+    if args.yes {
+        session.asking = Asking::RehearsalYes;
+    }
     let outcome =
         if args.run.dry_run { session.preview(parameters).await? } else { session.deploy(parameters).await? };
     if let Place::Kept(path) = &place {
         say(&format!("left behind: {0}/infrastructure, {0}/requests.ndjson, {0}/state", path.display()));
-        say(&format!(
-            "to go on with it: catalog-deploy rehearse --serve {0}, then with --config {0}/config.toml",
-            path.display()
-        ));
+    }
+    if !matches!(outcome.exit, 0 | 7) && !args.run.dry_run {
+        say("this was a rehearsal, and its world is gone; to practise going on: catalog-deploy rehearse --serve DIR");
     }
     Ok(code(&outcome))
 }
 
-fn session(
-    settings: Settings,
-    loaded: crate::runbook::Loaded,
-    args: &RehearseArgs,
-    world: &World,
-    place: &Path,
-) -> Session {
-    let can_ask = settings.environment.stdin_is_terminal && !settings.shared.no_input;
-    let asking = match (args.yes, can_ask) {
-        (true, _) => Asking::RehearsalYes,
-        (false, true) => Asking::Terminal,
-        (false, false) => Asking::Nobody,
-    };
-    let tools = world.path_with_tools().and_then(|path| path.into_string().ok());
-    Session {
-        runs: Runs::new(&settings.state_directory),
-        scratch: place.join("scratch"),
-        loaded,
-        clock: Arc::new(SystemClock::hurried(HURRY)),
-        environment: tools.map(|path| BTreeMap::from([("PATH".to_owned(), path)])).unwrap_or_default(),
-        asking,
-        approvals: args.run.approve.clone(),
-        rehearsal: true,
-        settings,
+/// Writes the laptop's configuration for this world: every run that uses the file is a rehearsal.
+pub fn configure(world: &World, place: &Path) -> Result<PathBuf, CliError> {
+    let path = world.path_with_tools().and_then(|path| path.into_string().ok());
+    let mut text = world.config_toml();
+    text.push_str(&format!("\n[rehearsal]\nhurry = {HURRY}\nstate = \"state\"\n"));
+    if let Some(path) = path {
+        text.push_str(&format!("path = {}\n", toml::Value::String(path)));
     }
+    let config = place.join("config.toml");
+    std::fs::write(&config, text)
+        .map_err(|error| CliError::failed(format!("could not write {}: {error}", config.display())))?;
+    Ok(config)
 }
 
 fn fault(name: &str) -> Result<Fault, CliError> {
@@ -138,11 +123,8 @@ impl Place {
     }
 }
 
-async fn serve(config: &Path, world: &World) -> Result<ExitCode, CliError> {
+async fn serve(config: &Path) -> Result<ExitCode, CliError> {
     say(&format!("the world is up; in another terminal: catalog-deploy prod --config {}", config.display()));
-    if let Some(path) = world.path_with_tools() {
-        say(&format!("there, first: export PATH='{}'", path.to_string_lossy()));
-    }
     say("Ctrl-C ends it");
     tokio::signal::ctrl_c().await.map_err(|error| CliError::failed(format!("could not wait for Ctrl-C: {error}")))?;
     Ok(ExitCode::SUCCESS)

@@ -47,8 +47,6 @@ pub struct Session {
     pub scratch: PathBuf,
     pub asking: Asking,
     pub approvals: Vec<String>,
-    /// A rehearsal: commands that are suggested, say so.
-    pub rehearsal: bool,
 }
 
 impl Session {

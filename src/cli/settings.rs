@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use super::args::{ColorWhen, SharedArgs};
 use super::error::CliError;
+use crate::adapters::http::is_loopback;
 
 /// How long a command that prints a secret may take.
 const SECRET_COMMAND: Duration = Duration::from_secs(30);
@@ -73,6 +74,41 @@ pub struct Config {
     pub registry: RegistryConfig,
     pub sentry: SentryConfig,
     pub slack: SlackConfig,
+    /// Written by `rehearse`; makes every run with this file a rehearsal.
+    pub rehearsal: Option<RehearsalConfig>,
+}
+
+impl Config {
+    /// A rehearsal hurries through every wait, so it must never reach a real service.
+    fn only_loopback(&self, path: &Path) -> Result<(), CliError> {
+        let urls = [
+            ("[github] api_url", &self.github.api_url),
+            ("[airflow] url", &self.airflow.url),
+            ("[registry] url", &self.registry.url),
+            ("[sentry] url", &self.sentry.url),
+        ];
+        let loopback = |text: &String| text.parse::<reqwest::Url>().is_ok_and(|url| is_loopback(&url));
+        match urls.iter().find(|(_, url)| !url.as_ref().is_some_and(loopback)) {
+            None => Ok(()),
+            Some((key, _)) => Err(CliError::usage(format!(
+                "{}: [rehearsal] stands in this file, but {key} is not on loopback",
+                path.display()
+            ))
+            .next("take [rehearsal] out to work with real services")),
+        }
+    }
+}
+
+/// What makes a run a rehearsal. Accepted only where every service is on loopback.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RehearsalConfig {
+    /// Waits are this many times shorter.
+    pub hurry: u32,
+    /// Where runs are kept instead of in the person's history.
+    pub state: PathBuf,
+    /// `PATH` of children, where stand-ins play missing tools.
+    pub path: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -181,26 +217,9 @@ impl Settings {
                 return Err(CliError::usage(format!("could not read {}: {error}", config_path.display())));
             }
         };
+        // A rehearsal touches neither the person's history nor what they trust.
+        let state_directory = config.rehearsal.as_ref().map_or(state_directory, |rehearsal| rehearsal.state.clone());
         Ok(Self { environment, config, config_path, config_directory, state_directory, shared: shared.clone() })
-    }
-
-    /// Settings of a rehearsal: the world's own configuration, and everything else inside its directory, so that neither
-    /// the person's configuration nor their history is touched.
-    pub fn rehearsal(
-        environment: Environment,
-        shared: &SharedArgs,
-        place: &Path,
-        config_path: &Path,
-        config: &str,
-    ) -> Result<Self, CliError> {
-        Ok(Self {
-            environment,
-            config: Self::parse(config_path, config)?,
-            config_path: config_path.to_owned(),
-            config_directory: place.join("config"),
-            state_directory: place.join("state"),
-            shared: shared.clone(),
-        })
     }
 
     /// Parses a configuration's text; relative paths are taken from the file's own directory.
@@ -209,9 +228,13 @@ impl Settings {
             reason: "configuration",
             ..CliError::usage(format!("{}:\n{error}", path.display()))
         })?;
+        let from = path.parent().unwrap_or(Path::new("."));
         if let Some(checkout) = &mut config.infrastructure.checkout {
-            let from = path.parent().unwrap_or(Path::new("."));
             *checkout = from.join(&checkout);
+        }
+        if let Some(rehearsal) = &mut config.rehearsal {
+            rehearsal.state = from.join(&rehearsal.state);
+            config.only_loopback(path)?;
         }
         Ok(config)
     }

@@ -1,0 +1,179 @@
+//! A stage for whole runs: the real binary in a sealed environment, against the embedded world over real HTTP, with real
+//! git, `just` and Terraform.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use catalog_deploy::cli::rehearse::configure;
+use catalog_deploy::rehearsal::{Fault, Options, World};
+use tokio::sync::oneshot;
+
+/// A world that serves until it is dropped, and a home of its own.
+pub struct Stage {
+    pub world: World,
+    pub config: PathBuf,
+    place: tempfile::TempDir,
+    end: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Done {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Stage {
+    pub fn new(faults: &[Fault]) -> Self {
+        Self::with(|options| options.faults = faults.to_vec())
+    }
+
+    pub fn with(change: impl FnOnce(&mut Options)) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let mut options = Options::new(place.path().join("world"));
+        change(&mut options);
+        std::fs::create_dir_all(&options.directory).unwrap();
+        std::fs::create_dir_all(place.path().join("home")).unwrap();
+        let directory = options.directory.clone();
+        let (started, world) = std::sync::mpsc::channel();
+        let (end, ended) = oneshot::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                started.send(World::start(options).await.unwrap()).unwrap();
+                let _ended = ended.await;
+            });
+        });
+        let world = world.recv().unwrap();
+        let config = configure(&world, &directory).unwrap();
+        Self { world, config, place, end: Some(end), thread: Some(thread) }
+    }
+
+    /// The binary with nothing of this machine's environment but the tools.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_catalog-deploy"));
+        command.args(arguments).arg("--config").arg(&self.config);
+        command.env_clear();
+        command.env("PATH", std::env::var_os("PATH").unwrap());
+        // `just` may be a shim that looks for its version here.
+        for name in ["PYENV_ROOT", "PYENV_VERSION"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command.env("HOME", self.place.path().join("home")).env("USER", "ada").env("LC_ALL", "C.UTF-8");
+        command.current_dir(self.place.path().join("home"));
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Runs to the end, at most a minute.
+    pub fn run(&self, arguments: &[&str]) -> Done {
+        let child = self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        finish(child)
+    }
+
+    /// Starts and leaves it to the test.
+    pub fn start(&self, arguments: &[&str]) -> Child {
+        self.command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    pub fn infrastructure(&self) -> &Path {
+        self.world.infrastructure()
+    }
+
+    /// A file of the checkout.
+    pub fn file(&self, path: &str) -> String {
+        std::fs::read_to_string(self.infrastructure().join(path)).unwrap()
+    }
+
+    /// The literal of an attribute in the catalog's module, e.g. `false`.
+    pub fn attribute(&self, name: &str) -> String {
+        let text = self.file("environments/prod/catalog-airflow.tf");
+        let line = text.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
+        line.split_once('=').unwrap().1.trim().to_owned()
+    }
+
+    /// Ids of all runs in the state directory, oldest first.
+    pub fn runs(&self) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.config.parent().unwrap().join("state/runs")) else {
+            return Vec::new();
+        };
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// Git in the checkout.
+    pub fn git(&self, arguments: &[&str]) -> String {
+        let output = Command::new("git").current_dir(self.infrastructure()).args(arguments).output().unwrap();
+        assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Whether somebody holds the run lock.
+    pub fn locked(&self) -> bool {
+        !self.git(&["ls-remote", "origin", "refs/catalog-deploy/lock/*"]).trim().is_empty()
+    }
+
+    /// Mutating requests the world saw, as `METHOD path`.
+    pub fn mutations(&self) -> Vec<String> {
+        let requests = self.world.requests().into_iter();
+        let reads = |method: &str, path: &str| {
+            matches!(method, "GET" | "HEAD") || (method == "POST" && (path.ends_with("/list") || path == "/auth/token"))
+        };
+        let mutating = requests.filter(|it| it.service != "slack" && !reads(&it.method, &it.path));
+        mutating.map(|it| format!("{} {}", it.method, it.path.split('?').next().unwrap())).collect()
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Some(end) = self.end.take() {
+            let _gone = end.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ended = thread.join();
+        }
+    }
+}
+
+/// Waits for a child, at most a minute.
+pub fn finish(mut child: Child) -> Done {
+    use std::io::Read;
+    let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let stdout = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        out.read_to_end(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    });
+    let stderr = std::thread::spawn(move || {
+        let mut text = Vec::new();
+        err.read_to_end(&mut text).unwrap();
+        String::from_utf8(text).unwrap()
+    });
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let (stdout, stderr) = (stdout.join().unwrap(), stderr.join().unwrap());
+    Done { code: status.code().unwrap_or(-1), stdout, stderr }
+}
+
+/// Polls `holds` until it is true; a test that waits for ever says what for.
+pub fn until(what: &str, holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
