@@ -29,7 +29,9 @@ use std::time::Duration;
 
 pub use fault::{Fault, UnknownFault};
 pub use log::RequestLogEntry;
-pub use state::{Airflow, Commit, Dag, DagRun, Images, Instance, Pull, Release, Review, SentryIssue, State, Task, WorkflowRun};
+pub use state::{
+    Airflow, Commit, Dag, DagRun, Images, Instance, Pull, Release, Review, SentryIssue, State, Task, WorkflowRun,
+};
 pub use world::World;
 
 /// Which Airflow answers.

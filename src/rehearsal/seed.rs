@@ -94,7 +94,12 @@ fn commits(options: &Options) -> Vec<Commit> {
     let mut all = vec![
         // The newest commit touched no catalog path, so the newest image is of the one before.
         commit("head", "Fix the footer's links (#4941)", "2024.09.30.09.58.11", "frontend/src/footer.vue"),
-        commit("build", "Bump Airflow to the next version (#4930)", "2024.09.29.15.04.42", "catalog/requirements_prod.txt"),
+        commit(
+            "build",
+            "Bump Airflow to the next version (#4930)",
+            "2024.09.29.15.04.42",
+            "catalog/requirements_prod.txt",
+        ),
     ];
     for date in CATALOG_DATES.iter().rev() {
         all.push(commit(date, &format!("Change the catalog before {date}"), date, "catalog/dags/common/loader.py"));
@@ -191,7 +196,15 @@ fn workflow_runs(state: &mut State, options: &Options) {
         let title = format!("catalog-{date}");
         add(TAG_WORKFLOW, "release", &title, date, &title, moment(date), true);
         add(BUILD_WORKFLOW, "push", "main", date, "Change the catalog", moment(date) - 3.hours(), true);
-        add(BUILD_WORKFLOW, "pull_request", "renovate/all", &format!("pr {date}"), "Update", moment(date) - 5.hours(), true);
+        add(
+            BUILD_WORKFLOW,
+            "pull_request",
+            "renovate/all",
+            &format!("pr {date}"),
+            "Update",
+            moment(date) - 5.hours(),
+            true,
+        );
     }
 }
 
@@ -206,7 +219,13 @@ fn issues() -> Vec<SentryIssue> {
     };
     vec![
         issue(5_601_233_801, "AirflowException: Bash command failed", "rotate_db_snapshots", "2024.07.01.00.04.12", 14),
-        issue(5_411_120_977, "ConnectionError: Remote end closed", "flickr_workflow.pull_data", "2024.03.05.02.41.00", 311),
+        issue(
+            5_411_120_977,
+            "ConnectionError: Remote end closed",
+            "flickr_workflow.pull_data",
+            "2024.03.05.02.41.00",
+            311,
+        ),
         issue(4_980_004_115, "AirflowTaskTimeout: Timeout", "image_popularity_refresh", "2023.11.20.18.00.41", 7),
     ]
 }
@@ -294,7 +313,8 @@ fn activity(airflow: &mut Airflow, fault: Fault) {
         Fault::MappedOtherOperator => {
             run(airflow, image, "running", &[]);
             let run_id = airflow.runs.last().map(|run| run.run_id.clone()).unwrap_or_default();
-            let rows = [("wait_for_index", "HttpSensor", "up_for_reschedule"), ("trigger_index", "HttpOperator", "running")];
+            let rows =
+                [("wait_for_index", "HttpSensor", "up_for_reschedule"), ("trigger_index", "HttpOperator", "running")];
             for (index, (task, operator, state)) in (0..).zip(rows) {
                 airflow.tasks.push(Task {
                     dag_id: image.into(),
@@ -338,7 +358,8 @@ impl Shared {
     /// The draft gets another tag and other notes, as the drafter does at every push to main.
     pub(super) fn rename_draft(&self) {
         let mut state = self.state();
-        let drafts = state.releases.iter_mut().filter(|release| release.draft && release.tag_name.starts_with("catalog-"));
+        let drafts =
+            state.releases.iter_mut().filter(|release| release.draft && release.tag_name.starts_with("catalog-"));
         for draft in drafts {
             draft.tag_name = "catalog-2024.09.30.11.45.07".into();
             draft.name.clone_from(&draft.tag_name);

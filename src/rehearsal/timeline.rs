@@ -17,15 +17,31 @@ pub(super) const TAG_WORKFLOW: &str = "tag_docker_image_and_trigger_deployment.y
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Happening {
     /// GitHub creates the tagging workflow's run for a release.
-    TagRunQueued { release: u64 },
-    TagRunStarts { run: u64 },
+    TagRunQueued {
+        release: u64,
+    },
+    TagRunStarts {
+        run: u64,
+    },
     /// `latest` is aliased to the release's tag.
-    ImageTagged { release: u64 },
-    TagRunEnds { run: u64, conclusion: String },
-    ChangelogOpens { release: u64 },
-    BackToDraft { release: u64 },
+    ImageTagged {
+        release: u64,
+    },
+    TagRunEnds {
+        run: u64,
+        conclusion: String,
+    },
+    ChangelogOpens {
+        release: u64,
+    },
+    BackToDraft {
+        release: u64,
+    },
     /// A run of a DAG, and all its tasks, end well.
-    RunEnds { dag: String, run: String },
+    RunEnds {
+        dag: String,
+        run: String,
+    },
 }
 
 impl Shared {
@@ -182,15 +198,9 @@ pub(super) fn changelog(release: &Release, author: &str, head_sha: String) -> Pu
         head_sha,
         base_ref: "main".into(),
         author: author.into(),
-        labels: [
-            "🧱 stack: catalog",
-            "🌟 goal: addition",
-            "📄 aspect: text",
-            "🟩 priority: low",
-            "skip-changelog",
-        ]
-        .map(String::from)
-        .to_vec(),
+        labels: ["🧱 stack: catalog", "🌟 goal: addition", "📄 aspect: text", "🟩 priority: low", "skip-changelog"]
+            .map(String::from)
+            .to_vec(),
         created_at: now,
         updated_at: now,
         files: vec![(

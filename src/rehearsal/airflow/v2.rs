@@ -62,7 +62,9 @@ pub(super) fn answer(shared: &Shared, asked: &Asked<'_>) -> Response {
 
 fn authenticated(shared: &Shared, asked: &Asked<'_>) -> bool {
     let expected = base64(format!("{VIEWER}:{}", shared.secrets.airflow).as_bytes());
-    header(asked.headers, "authorization").strip_prefix("Basic ").is_some_and(|given| given.trim_end_matches('=') == expected)
+    header(asked.headers, "authorization")
+        .strip_prefix("Basic ")
+        .is_some_and(|given| given.trim_end_matches('=') == expected)
 }
 
 /// Standard alphabet, without padding.
@@ -83,8 +85,9 @@ pub(in crate::rehearsal) fn base64(bytes: &[u8]) -> String {
 
 fn problem(shared: &Shared, status: u16, title: &str, kind: &str, detail: Option<String>) -> Response {
     let version = shared.state().airflow.instance.version.clone();
-    let kind =
-        format!("https://airflow.apache.org/docs/apache-airflow/{version}/stable-rest-api-ref.html#section/Errors/{kind}");
+    let kind = format!(
+        "https://airflow.apache.org/docs/apache-airflow/{version}/stable-rest-api-ref.html#section/Errors/{kind}"
+    );
     let body = json!({ "detail": detail, "status": status, "title": title, "type": kind });
     answer::typed(status, "application/problem+json", body.to_string())
 }
@@ -117,9 +120,9 @@ fn api(shared: &Shared, asked: &Asked<'_>, rest: &[&str], is_get: bool) -> Respo
         }),
         (["dags", id], _) if is_get => one_dag(shared, id, super::dag(shared, id)),
         (["dags", id], "PATCH") => patch(shared, asked, id),
-        (["dags", id, "dagRuns"], _) if is_get => {
-            listed(shared, asked, RUN_STATES, |wanted| runs(shared, &Wanted { dags: ask::unless_all(id), ..copy(wanted) }))
-        }
+        (["dags", id, "dagRuns"], _) if is_get => listed(shared, asked, RUN_STATES, |wanted| {
+            runs(shared, &Wanted { dags: ask::unless_all(id), ..copy(wanted) })
+        }),
         (["dags", "~", "dagRuns", "list"], "POST") => {
             posted(shared, asked, "states", RUN_STATES, &DATES, |wanted| runs(shared, wanted))
         }
@@ -130,10 +133,16 @@ fn api(shared: &Shared, asked: &Asked<'_>, rest: &[&str], is_get: bool) -> Respo
             posted(shared, asked, "state", TASK_STATES, &TASK_FILTERS, |wanted| tasks(shared, wanted))
         }
         (["importErrors"], _) if is_get => listed(shared, asked, RUN_STATES, |wanted| import_errors(shared, wanted)),
-        (["dags"] | ["dags", _] | ["importErrors"] | ["dags", _, "dagRuns", ..], _) => {
-            problem(shared, 405, "Method Not Allowed", "MethodNotAllowed", Some("The method is not allowed for the requested URL.".into()))
+        (["dags"] | ["dags", _] | ["importErrors"] | ["dags", _, "dagRuns", ..], _) => problem(
+            shared,
+            405,
+            "Method Not Allowed",
+            "MethodNotAllowed",
+            Some("The method is not allowed for the requested URL.".into()),
+        ),
+        _ => {
+            problem(shared, 404, "Not Found", "NotFound", Some("The requested URL was not found on the server.".into()))
         }
-        _ => problem(shared, 404, "Not Found", "NotFound", Some("The requested URL was not found on the server.".into())),
     }
 }
 

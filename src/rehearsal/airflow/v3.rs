@@ -35,7 +35,9 @@ pub(super) fn answer(shared: &Shared, asked: &Asked<'_>) -> Response {
             Some(_) => api(shared, asked, rest, is_get),
         },
         // The single-page application takes every other path.
-        _ if is_get => answer::typed(200, "text/html; charset=utf-8", "<!doctype html><html><div id=\"root\"></div></html>"),
+        _ if is_get => {
+            answer::typed(200, "text/html; charset=utf-8", "<!doctype html><html><div id=\"root\"></div></html>")
+        }
         _ => detail(405, "Method Not Allowed"),
     }
 }

@@ -64,9 +64,8 @@ fn filtered(shared: &Shared, uri: &Uri, query: &Parameters, mut runs: Vec<Workfl
         created => created.flatten(),
     };
     runs.retain(|run| {
-        let status = parameter(query, "status").is_none_or(|wanted| {
-            run.status == wanted || run.conclusion.as_deref() == Some(wanted)
-        });
+        let status = parameter(query, "status")
+            .is_none_or(|wanted| run.status == wanted || run.conclusion.as_deref() == Some(wanted));
         fits("event", &run.event)
             && fits("branch", &run.head_branch)
             && fits("head_sha", &run.head_sha)

@@ -57,7 +57,8 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
 /// Agent, token, limit; then the headers that every answer has.
 async fn authenticate(State(shared): State<Arc<Shared>>, headers: HeaderMap, request: Request, next: Next) -> Response {
     if header(&headers, "user-agent").is_empty() {
-        let text = "Request forbidden by administrative rules. Please make sure your request has a User-Agent header.\n";
+        let text =
+            "Request forbidden by administrative rules. Please make sure your request has a User-Agent header.\n";
         return answer::typed(403, "text/html", text);
     }
     let given = header(&headers, "authorization");

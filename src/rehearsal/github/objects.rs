@@ -65,14 +65,42 @@ pub(super) fn minimal_repository(shared: &Shared, full_name: &str) -> Value {
         "url": url,
     });
     let templates = [
-        ("forks", ""), ("keys", "{/key_id}"), ("collaborators", "{/collaborator}"), ("teams", ""), ("hooks", ""),
-        ("issue_events", "{/number}"), ("events", ""), ("assignees", "{/user}"), ("branches", "{/branch}"), ("tags", ""),
-        ("blobs", "{/sha}"), ("git_tags", "{/sha}"), ("git_refs", "{/sha}"), ("trees", "{/sha}"), ("statuses", "{/sha}"),
-        ("languages", ""), ("stargazers", ""), ("contributors", ""), ("subscribers", ""), ("subscription", ""),
-        ("commits", "{/sha}"), ("git_commits", "{/sha}"), ("comments", "{/number}"), ("issue_comment", "{/number}"),
-        ("contents", "{+path}"), ("compare", "{base}...{head}"), ("merges", ""), ("archive", "{archive_format}{/ref}"),
-        ("downloads", ""), ("issues", "{/number}"), ("pulls", "{/number}"), ("milestones", "{/number}"),
-        ("notifications", "{?since,all,participating}"), ("labels", "{/name}"), ("releases", "{/id}"), ("deployments", ""),
+        ("forks", ""),
+        ("keys", "{/key_id}"),
+        ("collaborators", "{/collaborator}"),
+        ("teams", ""),
+        ("hooks", ""),
+        ("issue_events", "{/number}"),
+        ("events", ""),
+        ("assignees", "{/user}"),
+        ("branches", "{/branch}"),
+        ("tags", ""),
+        ("blobs", "{/sha}"),
+        ("git_tags", "{/sha}"),
+        ("git_refs", "{/sha}"),
+        ("trees", "{/sha}"),
+        ("statuses", "{/sha}"),
+        ("languages", ""),
+        ("stargazers", ""),
+        ("contributors", ""),
+        ("subscribers", ""),
+        ("subscription", ""),
+        ("commits", "{/sha}"),
+        ("git_commits", "{/sha}"),
+        ("comments", "{/number}"),
+        ("issue_comment", "{/number}"),
+        ("contents", "{+path}"),
+        ("compare", "{base}...{head}"),
+        ("merges", ""),
+        ("archive", "{archive_format}{/ref}"),
+        ("downloads", ""),
+        ("issues", "{/number}"),
+        ("pulls", "{/number}"),
+        ("milestones", "{/number}"),
+        ("notifications", "{?since,all,participating}"),
+        ("labels", "{/name}"),
+        ("releases", "{/id}"),
+        ("deployments", ""),
     ];
     for (what, template) in templates {
         let path = match what {
@@ -225,7 +253,8 @@ pub(super) fn workflow_run(shared: &Shared, run: &WorkflowRun, message: &str) ->
 pub(super) fn commit(shared: &Shared, commit: &Commit) -> Value {
     let (api, sha) = (&shared.urls().github, &commit.sha);
     let tree = &sha256(sha.as_bytes())[..40];
-    let person = json!({ "name": "Maintainer", "email": "maintainer@users.noreply.github.com", "date": time(commit.at) });
+    let person =
+        json!({ "name": "Maintainer", "email": "maintainer@users.noreply.github.com", "date": time(commit.at) });
     json!({
         "sha": sha,
         "node_id": node_id("C", id_of(sha)),

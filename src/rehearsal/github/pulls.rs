@@ -163,8 +163,7 @@ pub(super) async fn open(
     ConnectInfo(connection): ConnectInfo<Cut>,
     body: Bytes,
 ) -> Response {
-    let permitted =
-        ["title", "body", "head", "base", "head_repo", "issue", "draft", "maintainer_can_modify"];
+    let permitted = ["title", "body", "head", "base", "head_repo", "issue", "draft", "maintainer_can_modify"];
     let body = match fields(&body, &permitted) {
         Ok(body) => body,
         Err(refusal) => return *refusal,

@@ -17,16 +17,8 @@ use crate::rehearsal::log::Lost;
 use crate::rehearsal::shared::{APPLICATION, Shared};
 use crate::rehearsal::state::Release;
 
-const PERMITTED: [&str; 8] = [
-    "tag_name",
-    "target_commitish",
-    "name",
-    "body",
-    "draft",
-    "prerelease",
-    "make_latest",
-    "discussion_category_name",
-];
+const PERMITTED: [&str; 8] =
+    ["tag_name", "target_commitish", "name", "body", "draft", "prerelease", "make_latest", "discussion_category_name"];
 
 fn visible(shared: &Shared, owner: &str, name: &str) -> Vec<Release> {
     if known(owner, name) != Some(APPLICATION) {

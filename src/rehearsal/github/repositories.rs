@@ -37,9 +37,7 @@ pub(super) async fn repository(
     Path((owner, name)): Path<(String, String)>,
 ) -> Response {
     match known(&owner, &name) {
-        Some(full_name) => {
-            answer::json(200, &objects::repository(&shared, full_name, !shared.has(Fault::WeakToken)))
-        }
+        Some(full_name) => answer::json(200, &objects::repository(&shared, full_name, !shared.has(Fault::WeakToken))),
         None => not_found(),
     }
 }
@@ -98,10 +96,9 @@ fn file(shared: &Shared, path: &str, reference: &str) -> Option<String> {
     let newest = commits::reachable(shared, reference)?.into_iter().next()?;
     match path {
         "catalog/requirements_prod.txt" => {
-            let date = reference.strip_prefix("catalog-").map_or_else(
-                || newest.at.strftime("%Y.%m.%d.%H.%M.%S").to_string(),
-                str::to_owned,
-            );
+            let date = reference
+                .strip_prefix("catalog-")
+                .map_or_else(|| newest.at.strftime("%Y.%m.%d.%H.%M.%S").to_string(), str::to_owned);
             let version = seed::airflow_version(shared.options.airflow, &date);
             Some(format!(
                 "# PYTHON=3.12\napache-airflow[amazon,http,postgres]=={version}\nlxml==5.3.0\npsycopg2-binary==2.9.9\n"

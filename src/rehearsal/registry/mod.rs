@@ -46,7 +46,9 @@ async fn distribution(
     method: Method,
     headers: HeaderMap,
 ) -> Response {
-    let Some(path) = uri.path().strip_prefix("/v2/") else { return answer::typed(404, "text/plain", "404 page not found") };
+    let Some(path) = uri.path().strip_prefix("/v2/") else {
+        return answer::typed(404, "text/plain", "404 page not found");
+    };
     let token = header(&headers, "authorization").strip_prefix("Bearer ").unwrap_or_default();
     if !shared.state().registry_tokens.contains(token) {
         let challenge = format!(
@@ -114,9 +116,11 @@ fn tags(shared: &Shared, query: &Parameters) -> Response {
     let page = &rest[..n.min(rest.len())];
     let response = answer::json(200, &json!({ "name": IMAGE, "tags": page }));
     match page.last() {
-        Some(last) if rest.len() > n => {
-            with(response, "link", &format!("</v2/{IMAGE}/tags/list?last={}&n={n}>; rel=\"next\"", answer::encode(last)))
-        }
+        Some(last) if rest.len() > n => with(
+            response,
+            "link",
+            &format!("</v2/{IMAGE}/tags/list?last={}&n={n}>; rel=\"next\"", answer::encode(last)),
+        ),
         _ => response,
     }
 }

@@ -17,7 +17,8 @@ async fn pull_and_review(lab: &Lab) {
     let opened = lab.infra(Method::POST, "/pulls").json(&body).send().await.unwrap();
     assert_eq!(opened.status(), 201);
     let opened = value(opened).await;
-    let files = value(lab.infra(Method::GET, &format!("/pulls/{}/files", opened["number"])).send().await.unwrap()).await;
+    let files =
+        value(lab.infra(Method::GET, &format!("/pulls/{}/files", opened["number"])).send().await.unwrap()).await;
     assert_eq!(files.as_array().unwrap().len(), 1);
     assert_eq!(files[0]["filename"], "environments/prod/catalog-airflow.tf");
     assert_eq!((files[0]["additions"].as_u64(), files[0]["deletions"].as_u64()), (Some(1), Some(1)));
@@ -81,8 +82,11 @@ async fn a_whole_deploy_with_airflow_2() {
     let lab = Lab::start(&[]).await;
     deploy(&lab, AirflowEdition::V2).await;
     let requests = lab.world.requests();
-    let mutating: Vec<String> =
-        requests.iter().filter(|entry| entry.mutates()).map(|entry| format!("{} {}", entry.method, entry.service)).collect();
+    let mutating: Vec<String> = requests
+        .iter()
+        .filter(|entry| entry.mutates())
+        .map(|entry| format!("{} {}", entry.method, entry.service))
+        .collect();
     assert_eq!(mutating, ["PATCH github", "POST slack", "POST github", "POST github"]);
     let lines = std::fs::read_to_string(lab.world.directory().join("requests.ndjson")).unwrap();
     assert_eq!(lines.lines().count(), requests.len());

@@ -9,7 +9,8 @@ async fn json_of(request: RequestBuilder) -> Value {
 /// Runs and active tasks as the check reads them: `DAG run-state` and `task operator state`.
 async fn activity(lab: &Lab) -> (Vec<String>, Vec<String>) {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    let runs = lab.airflow(Method::POST, "/api/v1/dags/~/dagRuns/list").json(&json!({ "states": ["running", "queued"] }));
+    let runs =
+        lab.airflow(Method::POST, "/api/v1/dags/~/dagRuns/list").json(&json!({ "states": ["running", "queued"] }));
     let body = json!({ "state": crate::adapters::airflow::ACTIVE_STATES });
     let tasks = lab.airflow(Method::POST, "/api/v1/dags/~/dagRuns/~/taskInstances/list").json(&body);
     let (runs, tasks) = (json_of(runs).await, json_of(tasks).await);
@@ -17,7 +18,9 @@ async fn activity(lab: &Lab) -> (Vec<String>, Vec<String>) {
     let tasks = tasks["task_instances"].as_array().unwrap().iter();
     (
         runs.map(|run| format!("{} {}", text(&run["dag_id"]), text(&run["state"]))).collect(),
-        tasks.map(|task| format!("{} {} {}", text(&task["dag_id"]), text(&task["operator"]), text(&task["state"]))).collect(),
+        tasks
+            .map(|task| format!("{} {} {}", text(&task["dag_id"]), text(&task["operator"]), text(&task["state"])))
+            .collect(),
     )
 }
 
@@ -49,7 +52,11 @@ async fn activity_faults_show_in_both_listings() {
         let options = Options { faults: vec![fault], ..Options::new("/nowhere") };
         lab.world.change(|state| state.airflow = crate::rehearsal::seed::state(&options).airflow);
         let (found_runs, found_tasks) = activity(&lab).await;
-        assert_eq!((found_runs, found_tasks), (runs.iter().map(|it| (*it).to_owned()).collect(), tasks.iter().map(|it| (*it).to_owned()).collect()), "{fault}");
+        assert_eq!(
+            (found_runs, found_tasks),
+            (runs.iter().map(|it| (*it).to_owned()).collect(), tasks.iter().map(|it| (*it).to_owned()).collect()),
+            "{fault}"
+        );
     }
     lab.world.finish_dag_runs(image);
     lab.world.finish_dag_runs("flickr_workflow");
@@ -130,7 +137,10 @@ async fn reads_hiccup_and_limits_pass() {
 async fn a_login_page_and_a_blind_account() {
     let lab = Lab::start(&[Fault::LoginPage]).await;
     let answer = lab.airflow(Method::GET, "/health").send().await.unwrap();
-    assert_eq!((answer.status().as_u16(), &answer.headers()["content-type"]), (200, &"text/html; charset=utf-8".parse().unwrap()));
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["content-type"]),
+        (200, &"text/html; charset=utf-8".parse().unwrap())
+    );
     let lab = Lab::start(&[Fault::BlindAccount, Fault::ProviderDagRunning]).await;
     assert_eq!(activity(&lab).await, (vec![], vec![]));
     let known = lab.airflow(Method::GET, "/api/v1/dags/image_data_refresh").send().await.unwrap();
@@ -139,7 +149,9 @@ async fn a_login_page_and_a_blind_account() {
 
 #[tokio::test]
 async fn bump_goes_wrong() {
-    for (fault, wrote) in [(Fault::BumpWritesLatest, "\"latest\""), (Fault::BumpWritesOlder, "\"rel-2024.08.22.20.53.01\"")] {
+    for (fault, wrote) in
+        [(Fault::BumpWritesLatest, "\"latest\""), (Fault::BumpWritesOlder, "\"rel-2024.08.22.20.53.01\"")]
+    {
         let lab = Lab::start(&[fault]).await;
         let (code, said) = lab.run(&["just", "bump", "prod", "catalog-airflow"]);
         assert_eq!(code, 0, "{said}");
@@ -195,7 +207,8 @@ async fn repository_faults_stand_in_git() {
     assert_eq!(lab.run(&["git", "status", "--porcelain"]).1, " M environments/prod/ingestion-server.tf\n");
     let lock = "refs/catalog-deploy/lock/openverse-catalog-prod";
     assert!(lab.run(&["git", "ls-remote", "origin", lock]).1.contains(lock));
-    let message = crate::rehearsal::infrastructure::git(lab.world.remote(), &["log", "-1", "--format=%B", lock]).unwrap();
+    let message =
+        crate::rehearsal::infrastructure::git(lab.world.remote(), &["log", "-1", "--format=%B", lock]).unwrap();
     let record: crate::adapters::lock::LockRecord = serde_json::from_str(message.trim()).unwrap();
     assert_eq!(record.who, "colleague");
     let (_, flag) = lab.run(&["git", "grep", "running_dags_cleared = true", "--", "environments"]);

@@ -68,7 +68,8 @@ fn the_comparison_can_fail() {
 async fn airflow_2_answers_as_recorded() {
     let lab = Lab::start(&[Fault::WaitingRefreshes]).await;
     let get = async |path: &str| value(lab.airflow(Method::GET, path).send().await.unwrap()).await;
-    let post = async |path: &str, body: Value| value(lab.airflow(Method::POST, path).json(&body).send().await.unwrap()).await;
+    let post =
+        async |path: &str, body: Value| value(lab.airflow(Method::POST, path).json(&body).send().await.unwrap()).await;
     let edition = "airflow-2.10";
     check(edition, "health", &get("/health").await);
     check(edition, "version", &get("/api/v1/version").await);

@@ -93,7 +93,8 @@ async fn pull_requests_want_commits_and_no_second_one() {
     assert_eq!(status(open("WordPress:bump")).await, 201);
     let (code, text) = refusal(open("bump")).await;
     assert_eq!((code, text.contains("A pull request already exists for WordPress:bump.")), (422, true));
-    let (code, text) = refusal(lab.infra(Method::POST, "/pulls").json(&json!({ "head": "bump", "base": "main" }))).await;
+    let (code, text) =
+        refusal(lab.infra(Method::POST, "/pulls").json(&json!({ "head": "bump", "base": "main" }))).await;
     assert_eq!((code, text.contains("missing_field")), (422, true));
     assert_eq!(status(lab.app(Method::POST, "/pulls").json(&json!({ "title": "x" }))).await, 404);
 }
@@ -114,7 +115,8 @@ async fn a_review_pins_the_head_and_is_not_for_ones_own() {
     let own = lab.app(Method::POST, &format!("/pulls/{own}/reviews"));
     let (code, text) = refusal(own.json(&json!({ "event": "APPROVE", "commit_id": pull.head_sha }))).await;
     assert_eq!((code, text.contains("Can not approve your own pull request")), (422, true));
-    let runs = value(lab.app(Method::GET, &format!("/commits/{}/check-runs", pull.head_sha)).send().await.unwrap()).await;
+    let runs =
+        value(lab.app(Method::GET, &format!("/commits/{}/check-runs", pull.head_sha)).send().await.unwrap()).await;
     assert_eq!(runs["total_count"], 1);
     assert_eq!(status(lab.app(Method::GET, "/commits/nothing/status")).await, 422);
 }
@@ -122,7 +124,8 @@ async fn a_review_pins_the_head_and_is_not_for_ones_own() {
 #[tokio::test]
 async fn airflow_2_is_strict() {
     let lab = Lab::start(&[Fault::ManyRuns]).await;
-    let post = |path: &str, body: Value| lab.airflow(Method::POST, &format!("/api/v1/dags/~/dagRuns/{path}")).json(&body);
+    let post =
+        |path: &str, body: Value| lab.airflow(Method::POST, &format!("/api/v1/dags/~/dagRuns/{path}")).json(&body);
     let (code, text) = refusal(post("list", json!({ "state": ["running"] }))).await;
     assert_eq!((code, text.contains("Unknown field.")), (400, true));
     assert_eq!(status(post("~/taskInstances/list", json!({ "states": ["running"] }))).await, 400);
@@ -163,9 +166,11 @@ async fn airflow_3_is_strict() {
 async fn the_registry_re_wraps_and_pages() {
     let lab = Lab::start(&[]).await;
     let path = |reference: &str| format!("/v2/wordpress/openverse-catalog/manifests/{reference}");
-    let build = lab.world.registry_tags().into_iter().find(|(tag, digest)| {
-        tag.len() == 40 && Some(digest) == lab.world.registry_tags().get("latest")
-    });
+    let build = lab
+        .world
+        .registry_tags()
+        .into_iter()
+        .find(|(tag, digest)| tag.len() == 40 && Some(digest) == lab.world.registry_tags().get("latest"));
     assert!(build.is_some(), "latest has a commit tag");
     let released = lab.world.registry_tags()["rel-2024.08.22.20.53.01"].clone();
     let index = lab.registry(Method::GET, &path("rel-2024.08.22.20.53.01")).await;
