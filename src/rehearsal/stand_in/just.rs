@@ -119,6 +119,12 @@ fn substitute(line: &str, values: &BTreeMap<String, String>) -> String {
     result + rest
 }
 
+/// The dump of a justfile's text.
+#[cfg(test)]
+pub(in crate::rehearsal) fn dump_of(text: &str) -> Value {
+    dump(&parse(text).1)
+}
+
 fn dump(recipes: &[Recipe]) -> Value {
     let mut all = Map::new();
     for recipe in recipes {

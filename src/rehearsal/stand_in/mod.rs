@@ -6,6 +6,9 @@ mod terraform;
 
 use std::io::Write;
 
+#[cfg(test)]
+pub(super) use just::dump_of as just_dump;
+
 /// Runs `tool` with `args` in the current directory and returns its exit code. Called by the hidden `__stand-in`.
 pub fn run(tool: &str, args: &[String]) -> i32 {
     let outcome = match tool {

@@ -51,3 +51,37 @@ async fn terraform_plans_refuses_and_applies_once() {
     assert_eq!(terraform(&environment, &["apply", file.to_str().unwrap()]), 1, "the plan is stale");
     assert_eq!(terraform(&environment, &["plan", "-detailed-exitcode", "-target=module.catalog-airflow"]), 0);
 }
+
+#[test]
+fn what_is_missing_gets_a_script_and_stands_first_on_the_path() {
+    let directory = tempfile::tempdir().unwrap();
+    let tools = crate::rehearsal::infrastructure::Tools::find(directory.path(), Some("/nowhere".into())).unwrap();
+    assert_eq!(tools.stand_ins, ["just", "terraform"]);
+    let bin = directory.path().join("bin");
+    assert_eq!(tools.path.unwrap(), format!("{}:/nowhere", bin.display()).as_str());
+    let script = std::fs::read_to_string(bin.join("just")).unwrap();
+    assert!(script.contains("__stand-in just"), "{script}");
+
+    // Found as soon as they stand there.
+    let tools = crate::rehearsal::infrastructure::Tools::find(directory.path(), Some(bin.into())).unwrap();
+    assert!(tools.stand_ins.is_empty() && tools.path.is_none());
+}
+
+#[tokio::test]
+async fn just_dumps_and_bumps() {
+    let lab = Lab::start(&[]).await;
+    let (code, real) = lab.run(&["just", "--dump", "--dump-format", "json"]);
+    assert_eq!(code, 0);
+    let text = std::fs::read_to_string(lab.world.infrastructure().join("justfile")).unwrap();
+    let ours = crate::rehearsal::stand_in::just_dump(&text);
+    let real: Value = serde_json::from_str(&real).unwrap();
+    for recipe in ["bump", "plan", "apply"] {
+        let shape = |dump: &Value| {
+            let parameters = dump["recipes"][recipe]["parameters"].as_array().unwrap().iter();
+            parameters.map(|it| json!([it["name"], it["kind"], it["default"]])).collect::<Vec<_>>()
+        };
+        assert_eq!(shape(&ours), shape(&real), "{recipe}");
+        assert!(!shape(&ours).is_empty());
+    }
+    assert_eq!(ours["recipes"]["bump"]["shebang"], true);
+}

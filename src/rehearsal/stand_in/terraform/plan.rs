@@ -136,7 +136,11 @@ impl Plan {
             counts[0] += usize::from(change.actions.contains("create"));
             counts[1] += usize::from(change.actions == "update");
             counts[2] += usize::from(change.actions.contains("delete"));
-            text.push_str(&format!("\n  # {} {what}\n{sign} input = {:?}\n", change.address(), change.input));
+            text.push_str(&format!(
+                "\n  # {} {what}\n{sign} input = {:?}\n",
+                change.address(),
+                change.input.as_deref().unwrap_or("null")
+            ));
         }
         if self.changes_anything() {
             text.push_str(&format!(
