@@ -28,7 +28,7 @@ fn label(shared: &Shared, pull: &Pull, name: &str) -> Value {
         "url": format!("{}/repos/{}/labels/{}", shared.urls().github, pull.repository,
             encode(name)),
         "name": name,
-        "description": null,
+        "description": "",
         "color": "ededed",
         "default": false,
     })

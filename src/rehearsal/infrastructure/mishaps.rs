@@ -20,11 +20,9 @@ pub(super) fn play(checkout: &Path, remote: &Path, options: &Options) -> Result<
         match fault {
             Fault::LockHeld => hold_lock(remote)?,
             Fault::CheckoutBehind => {
-                let commit =
-                    git(checkout, &["commit-tree", "HEAD^{tree}", "-p", "HEAD", "-m", "Rotate the API's certificate"])?;
-                git(checkout, &["push", "--quiet", "origin", &format!("{}:refs/heads/main", commit.trim())])?;
-                git(checkout, &["update-ref", "refs/remotes/origin/main", "HEAD"])?;
-                git(checkout, &["prune", "--expire=now"])?;
+                // Made on the remote, so that the clone has never seen the commit.
+                let commit = commit(remote, &["main^{tree}", "-p", "main"], "Rotate the API's certificate")?;
+                git(remote, &["update-ref", "refs/heads/main", &commit])?;
             }
             Fault::CheckoutDirty => {
                 let file = checkout.join("environments/prod/ingestion-server.tf");
@@ -52,19 +50,8 @@ fn hold_lock(remote: &Path) -> Result<()> {
     };
     let tree = git(remote, &["hash-object", "-t", "tree", "-w", "/dev/null"])?;
     let message = serde_json::to_string(&record)?;
-    // The bare remote has no committer of its own.
-    let arguments = [
-        "-c",
-        "user.name=A Colleague",
-        "-c",
-        "user.email=colleague@users.noreply.github.com",
-        "commit-tree",
-        tree.trim(),
-        "-m",
-        &message,
-    ];
-    let commit = git(remote, &arguments)?;
-    git(remote, &["update-ref", LOCK, commit.trim()])?;
+    let commit = commit(remote, &[tree.trim()], &message)?;
+    git(remote, &["update-ref", LOCK, &commit])?;
     Ok(())
 }
 
@@ -79,4 +66,11 @@ fn push_old_bump(checkout: &Path) -> Result<()> {
     git(checkout, &["branch", "--quiet", "-D", OLD_BUMP_BRANCH])?;
     fs::write(&file, before)?;
     Ok(())
+}
+
+/// A colleague's commit, made in the bare remote, which has no committer of its own.
+fn commit(remote: &Path, what: &[&str], message: &str) -> Result<String> {
+    let who = ["-c", "user.name=A Colleague", "-c", "user.email=colleague@users.noreply.github.com", "commit-tree"];
+    let arguments = [&who[..], what, &["-m", message]].concat();
+    Ok(git(remote, &arguments)?.trim().to_owned())
 }

@@ -110,8 +110,10 @@ impl Lab {
         self.app(Method::PATCH, &format!("/releases/{}", draft["id"])).json(&body).send().await
     }
 
+    /// The tagging workflow's run of the drafted release; null before there is one.
     async fn tag_run(&self) -> Value {
-        let path = "/actions/workflows/tag_docker_image_and_trigger_deployment.yml/runs?event=release&per_page=1";
+        let path = "/actions/workflows/tag_docker_image_and_trigger_deployment.yml/runs\
+            ?event=release&branch=catalog-2024.09.30.10.20.30";
         value(self.app(Method::GET, path).send().await.unwrap()).await["workflow_runs"][0].clone()
     }
 
