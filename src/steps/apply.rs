@@ -294,16 +294,21 @@ impl Step for Apply {
         };
         let skew_before = skew(&look).await;
         let partly = Mutex::new(None);
-        let made = act.change(effect, |writers| carry_out(&act, writers, &ready, &partly)).await;
-        if let Err(trouble) = made {
-            let partly = partly.into_inner().unwrap_or_else(PoisonError::into_inner);
-            return Err(in_words(trouble, partly));
-        }
-        let skew = match skew_before {
-            Some(skew) => Some(skew),
-            None => skew(&look).await,
-        };
-        act.learn(applied(&look, true, skew))
+        // Learned before the outcome is written: a crash in between leaves an effect in doubt that is known to have landed,
+        // never a landed apply that nobody knows of.
+        let made = act
+            .change(effect, async |writers| {
+                carry_out(&act, writers, &ready, &partly).await?;
+                let skew = match skew_before {
+                    Some(skew) => Some(skew),
+                    None => skew(&look).await,
+                };
+                act.learn(applied(&look, true, skew)).map_err(|error| {
+                    ServiceError::new("journal", "apply", Cause::Failed(error.to_string()))
+                })
+            })
+            .await;
+        made.map_err(|trouble| in_words(trouble, partly.into_inner().unwrap_or_else(PoisonError::into_inner)))
     }
 }
 
