@@ -1,0 +1,1 @@
+//! Real Airflow servers, 2.10 and 3.1.

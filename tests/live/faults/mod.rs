@@ -1,0 +1,1 @@
+//! Every route times every fault.

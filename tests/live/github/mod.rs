@@ -1,0 +1,1 @@
+//! GitHub's own API description, request by request.

@@ -1,0 +1,1 @@
+//! Real just, Terraform and git, over file and smart HTTP.

@@ -1,0 +1,13 @@
+//! The product held against software and descriptions that nobody here wrote. `tests/live/install` fetches what it
+//! needs; a test whose tool is missing fails and says how to get it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set its stage up has failed")]
+
+mod airflow;
+mod faults;
+mod github;
+mod infrastructure;
+mod notify;
+mod registry;
+mod support;
+mod terminals;

@@ -1,0 +1,1 @@
+//! Sentry and Slack, against their published descriptions.

@@ -1,0 +1,1 @@
+//! A real OCI registry behind a token challenge.
