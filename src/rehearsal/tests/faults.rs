@@ -73,7 +73,7 @@ async fn a_refresh_moves_on_after_its_pause_and_a_short_run_ends() {
 }
 
 #[tokio::test]
-async fn a_short_run_ends_a_second_after_it_was_seen() {
+async fn a_short_run_ends_a_moment_after_it_was_seen() {
     let lab = Lab::start(&[Fault::ShortRunFinishes]).await;
     assert_eq!(activity(&lab).await.0, ["production_elasticsearch_cluster_healthcheck running"]);
     until("it is done", async || activity(&lab).await == (vec![], vec![])).await;
