@@ -6,6 +6,8 @@ use super::{Want, each, play2, refused};
 
 const DOCTOR: &str = "catalog-deploy doctor prod";
 
+pub const MORE: &[Fault] = &[Fault::BumpPrOpen];
+
 each! { V2:
     lock_held LockHeld Want {
         exit: 6,
