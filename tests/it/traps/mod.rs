@@ -6,8 +6,11 @@
 mod after;
 mod dags;
 mod infrastructure;
+mod interrupted;
 mod looks;
+mod rehearsed;
 mod release;
+mod rollback;
 mod table;
 
 use std::collections::BTreeSet;
