@@ -76,7 +76,7 @@ fn finished(state: &RunState) -> Outcome {
     let find = |pick: fn(&StepResult) -> Option<&str>| {
         state.heads.iter().find_map(|head| match state.steps.get(&head.id) {
             Some(crate::journal::status::StepState::Ended(result)) => {
-                pick(result).map(|why| format!("{}: {why}", head.title))
+                pick(result).map(|why| format!("{}: {why}", head.id))
             }
             _ => None,
         })
@@ -100,7 +100,8 @@ fn finished(state: &RunState) -> Outcome {
             7,
             "inconclusive",
             format!("{tag} is deployed, but not everything could be checked. {why}"),
-        );
+        )
+        .next(format!("look at it by hand; all that was seen: catalog-deploy show {}", state.run));
     }
     match &state.facts.applied {
         Some(applied) if applied.changed => Outcome::new(0, "done", format!("{tag} is deployed")),

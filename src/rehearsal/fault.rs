@@ -43,7 +43,7 @@ faults! {
     ManyRuns "many-runs" "250 runs are queued, more than two pages";
     BlindAccount "blind-account" "the Airflow account may read no DAG, so its lists are empty";
     LoginPage "login-page" "a proxy answers every Airflow request with a login page and status 200";
-    ShortRunFinishes "short-run-finishes" "the 15-minute health check DAG runs and is done a second later";
+    ShortRunFinishes "short-run-finishes" "the 15-minute health check DAG runs and is done a moment later";
     WaitingRefreshes "waiting-refreshes" "both refreshes run and wait on an HttpSensor: the allowed case";
     AlreadyPausedRefresh "already-paused-refresh" "both refreshes wait; somebody had paused the image refresh before";
     RefreshMovesOn "refresh-moves-on" "after its pause the image refresh is on another task for a moment";

@@ -118,12 +118,12 @@ impl Shared {
         (moment.duration_since(self.started).as_micros() as f64) / 1000.0
     }
 
-    /// Every fifth read breaks with `poll-hiccup`, so that a second try always succeeds.
+    /// Every ninth read breaks with `poll-hiccup`, so that a second try always succeeds.
     fn hiccups(&self) -> bool {
         self.has(Fault::PollHiccup) && {
             let mut state = self.state();
             state.reads += 1;
-            state.reads % 5 == 3
+            state.reads % 9 == 3
         }
     }
 }

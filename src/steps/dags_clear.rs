@@ -84,15 +84,18 @@ pub(super) fn airflow<'a>(look: &Look<'a>) -> Result<&'a AirflowService, Trouble
 pub(super) async fn visible(airflow: &dyn AirflowRead, service: &AirflowService) -> Result<(), Trouble> {
     match airflow.dag(&service.known_dag).await {
         Ok(_) => Ok(()),
-        Err(error) if error.not_found() => Err(Trouble::Service(ServiceError::new(
-            error.service,
-            error.request,
-            Cause::Forbidden(format!(
-                "this account cannot see DAG {}, which surely exists, so its \"no DAG is running\" would mean nothing; \
+        // Which of the two an account gets that may not read the DAG depends on Airflow's version and its auth manager.
+        Err(error) if error.not_found() || matches!(error.cause, Cause::Forbidden(_)) => {
+            Err(Trouble::Service(ServiceError::new(
+                error.service,
+                error.request,
+                Cause::Forbidden(format!(
+                    "this account cannot see DAG {}, which surely exists, so its \"no DAG is running\" would mean nothing; \
                  give it read access to all DAGs, or correct `known_dag` in the runbook",
-                service.known_dag
-            )),
-        ))),
+                    service.known_dag
+                )),
+            )))
+        }
         Err(error) => Err(error.into()),
     }
 }

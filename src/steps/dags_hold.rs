@@ -174,11 +174,11 @@ impl Step for DagsHold {
         if matches!(finding.decision, Decision::Satisfied) {
             finding.evidence.extend(seen.verdict.waiting.iter().map(|it| {
                 let whose = if ours.contains(&it.dag.as_str()) {
-                    "paused by this run"
+                    "is paused by this run"
                 } else {
                     "was paused before this run and stays paused"
                 };
-                Evidence::verified(format!("{} is {whose}; its tasks, read again since, still wait", it.dag))
+                Evidence::verified(format!("{} {whose}; its tasks, read again since, still wait", it.dag))
             }));
         }
         Ok(finding)

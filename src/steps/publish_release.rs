@@ -81,8 +81,9 @@ impl PublishRelease {
                 refuse_after: false,
             })),
             Verdict::Stays => {
-                let mut finding =
-                    Finding::satisfied(format!("{} is published and stays so: {}", approved.git_tag, approved.url));
+                // A draft's address is another one than that of the release it becomes.
+                let url = found.as_ref().map_or(&approved.url, |release| &release.html_url);
+                let mut finding = Finding::satisfied(format!("{} is published and stays so: {url}", approved.git_tag));
                 if let Some(tag) = shape.image_tag_of(&approved.git_tag) {
                     finding = finding.learned(Fact::Target(TargetFact { tag, predicted: false }));
                 }

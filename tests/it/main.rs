@@ -6,3 +6,4 @@ mod compile_fail;
 mod deploy;
 mod process;
 mod support;
+mod traps;

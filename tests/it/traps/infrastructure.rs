@@ -1,0 +1,56 @@
+//! The infrastructure repository: what `just bump` writes, what the plan holds, and the pull request.
+
+use catalog_deploy::rehearsal::Fault;
+
+use super::{APPROVE, PUBLISH, Want, deployed, each, play2, published};
+
+pub const MORE: &[Fault] = &[Fault::PlanDestroysMore, Fault::PullRequestAnswerLost];
+
+const NEXT: &[&str] = &["mend the cause", "catalog-deploy resume prod-", "catalog-deploy restore prod-"];
+
+each! { V2:
+    bump_writes_latest BumpWritesLatest
+        published("step-failed", &["wrote \"latest\" where \"rel-2024.09.30.10.20.30\" is wanted", "put back"], NEXT);
+    bump_writes_older BumpWritesOlder
+        published("step-failed", &["wrote \"rel-2024.09.09.23.00.57\" where", "put back"], NEXT);
+    bump_touches_other_module BumpTouchesOtherModule published(
+        "step-failed",
+        &["changed more than the version: environments/prod/ingestion-server.tf", "put back"],
+        NEXT,
+    );
+}
+
+/// Trap 10: a plain `--approve apply` answers only what the runbook expects; the rest is named, and needs its digest.
+#[test]
+fn a_plan_that_destroys_more_needs_its_digest() {
+    let mut played = play2(Fault::PlanDestroysMore);
+    played.ends(&Want {
+        exit: 5,
+        reason: "gate-needs-answer",
+        ..published(
+            "",
+            &["NOT EXPECTED: destroy module.catalog-airflow.terraform_data.database", "given back"],
+            &["--approve apply@", "catalog-deploy restore prod-"],
+        )
+    });
+    let finish = played.finish();
+    let next = finish["next"][0].as_str().unwrap();
+    let digest = next.split_once("--approve ").unwrap().1.to_owned();
+    assert!(digest.starts_with("apply@") && digest.len() > 40, "{next}");
+    // A plan of another digest is not the one that was read.
+    let other = format!("apply@{}", "0".repeat(64));
+    let stale = played.stage.run(&["resume", &played.run(), "--approve", "bump", "--approve", &other]);
+    assert_eq!(stale.code, 5, "{}", stale.stderr);
+    played.resume(&["--approve", &digest]);
+    played.ends(&deployed(&[]));
+}
+
+#[test]
+fn a_pull_request_whose_answer_is_lost_is_opened_once() {
+    let played = play2(Fault::PullRequestAnswerLost);
+    played.ends(&Want {
+        changes: &[PUBLISH, APPROVE, "open a pull request (answer lost)"],
+        ..deployed(&["pull/811 is open, the version bump alone"])
+    });
+    assert_eq!(played.stage.world.pull_requests().len(), 1);
+}
