@@ -98,19 +98,31 @@ impl Session {
         let _signals = signals::watch(&stop, |_| ()).map_err(signal_error)?;
         let refusals =
             self.open_run()?.map(|refused| Refusal { what: refused.message, next: refused.next.join("; or ") });
+        let plan_text = self.settings.state_directory.join("previews").join(format!("{}.plan.txt", self.loaded.name));
+        // A preview that gets as far as no plan must not seem to have made the last one's.
+        match std::fs::remove_file(&plan_text) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(CliError::failed(format!("could not remove the old {}: {error}", plan_text.display())));
+            }
+            _ => {}
+        }
         let preview = Preview {
             readers: &readers,
             runbook: &self.loaded.runbook,
             plan: &plan,
             parameters: &parameters,
             workspace: workspace.path().to_owned(),
+            plan_text,
             stop: &stop,
             refusals: refusals.into_iter().collect(),
         };
         let start = self.start("preview".into(), Mode::Preview, parameters.clone(), &plan);
         let (sink, report) = output.preview();
         let outcome = preview.look(start, sink).await;
-        report.print()?;
+        // Stopped half-way, a report would only list what was not looked at.
+        if outcome.exit < 128 {
+            report.print()?;
+        }
         Ok(outcome)
     }
 

@@ -2,6 +2,7 @@
 //!
 //! A [`Preview`] holds readers. There is no journal, no lock and no authority in it, so no path leads to a writer.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,7 +20,7 @@ use crate::journal::status::LOCK_STEP;
 use crate::plan::{Plan, PlannedStep};
 use crate::report::Sink;
 use crate::runbook::Runbook;
-use crate::step::{Decision, Finding, Look, Trouble};
+use crate::step::{Decision, Finding, Look, Trouble, Undo};
 
 use super::lock::{age, locked};
 use super::outcome::step_result;
@@ -33,6 +34,8 @@ pub struct Preview<'a> {
     pub parameters: &'a Parameters,
     /// A private directory that is removed afterwards.
     pub workspace: PathBuf,
+    /// Where the text of the plan stays readable when the preview is over; replaced by the next one's.
+    pub plan_text: PathBuf,
     pub stop: &'a StopSignal,
     /// What stands in the way before any step looks (an open run).
     pub refusals: Vec<Refusal>,
@@ -192,8 +195,8 @@ impl Preview<'_> {
         Ok(match finding.decision {
             Decision::Satisfied => StepResult::Satisfied,
             Decision::Change(question) => {
-                board(shared).would_change = true;
-                self.tell(shared, Event::GateAsked { question: unbound(question) });
+                board(shared).would_change |= lasts(planned);
+                self.tell(shared, Event::GateAsked { question: unbound(question, &self.plan_text) });
                 StepResult::WouldChange
             }
             Decision::Wait(wait) => {
@@ -243,9 +246,32 @@ impl Preview<'_> {
     }
 }
 
-/// What a preview shows is never what a run approves, so its digest is not shown.
-fn unbound(question: Question) -> Question {
-    Question { digest: String::new(), ..question }
+/// Whether a change of this step stays, other than what is changed only for the time of a deploy.
+fn lasts(planned: &PlannedStep) -> bool {
+    planned.head.gate || matches!(planned.step.undo(), Undo::Never(_))
+}
+
+/// What a preview shows is never what a run approves, so its digest is not shown. The workspace vanishes, so what a
+/// person is told to read is kept in `plan_text`.
+fn unbound(question: Question, plan_text: &Path) -> Question {
+    let details = question.details.as_deref().and_then(|file| match keep(Path::new(file), plan_text) {
+        Ok(()) => Some(plan_text.display().to_string()),
+        Err(error) => {
+            tracing::warn!(%error, file = %plan_text.display(), "could not keep the plan's text");
+            None
+        }
+    });
+    Question { digest: String::new(), details, ..question }
+}
+
+/// Whole or not at all, and readable by its owner only.
+fn keep(from: &Path, to: &Path) -> std::io::Result<()> {
+    let parent = to.parent().unwrap_or(Path::new("."));
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+    let mut kept = tempfile::NamedTempFile::new_in(parent)?;
+    std::io::copy(&mut std::fs::File::open(from)?, &mut kept)?;
+    kept.persist(to)?;
+    Ok(())
 }
 
 /// A scratch copy that is made when the first step touches it, while other steps read.
