@@ -7,7 +7,9 @@ use super::error::CliError;
 
 pub fn parameters(args: &RunArgs) -> Result<Parameters, CliError> {
     if args.tag.as_ref().is_some_and(|tag| tag.trim().is_empty()) {
-        return Err(CliError::usage("--tag names no image tag").next("--tag rel-YYYY.MM.DD.HH.MM.SS, as on the registry"));
+        return Err(
+            CliError::usage("--tag names no image tag").next("--tag rel-YYYY.MM.DD.HH.MM.SS, as on the registry")
+        );
     }
     let overrides = args.overrides.iter().map(|text| parse_override(text)).collect::<Result<_, _>>()?;
     Ok(Parameters {

@@ -271,9 +271,13 @@ fn item(text: &str, first: &str, width: usize) -> Vec<String> {
     rows.into_iter().collect()
 }
 
-fn next(indent: &str, command: &str) -> Option<String> {
-    let command = clean(command);
-    (!command.is_empty()).then(|| format!("{indent}next: {command}"))
+/// What to do, and below it what there is to choose from.
+fn next(indent: &str, command: &str) -> Vec<String> {
+    let mut lines = clean_lines(command);
+    if let Some(first) = lines.first_mut() {
+        *first = format!("next: {first}");
+    }
+    lines.iter().map(|line| format!("{indent}{line}")).collect()
 }
 
 fn times(number: usize) -> String {

@@ -4,5 +4,7 @@
 
 mod compile_fail;
 mod deploy;
+mod dry_run;
 mod process;
+mod rollback;
 mod support;
