@@ -150,6 +150,24 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Whether anything of this kind was learned.
+    pub fn knows(&self, kind: FactKind) -> bool {
+        match kind {
+            FactKind::Release => self.release.is_some(),
+            FactKind::Target => self.target.is_some(),
+            FactKind::Image => self.image.is_some(),
+            FactKind::Running => self.running.is_some(),
+            FactKind::RunningImage => self.running_image.is_some(),
+            FactKind::Baseline => self.baseline.is_some(),
+            FactKind::Bumped => self.bumped.is_some(),
+            FactKind::FlagSet => self.flag_set.is_some(),
+            FactKind::DagsCleared => self.dags_cleared.is_some(),
+            FactKind::Applied => self.applied.is_some(),
+            FactKind::Changelog => self.changelog.is_some(),
+            FactKind::PullRequest => self.pull_request.is_some(),
+        }
+    }
+
     pub fn learn(&mut self, fact: Fact) {
         match fact {
             Fact::Release(it) => self.release = Some(it),

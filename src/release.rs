@@ -13,7 +13,7 @@ use jiff::tz::TimeZone;
 use crate::runbook::schema::ReleaseShape;
 
 pub use explain::explain;
-pub use suggest::{Deployed, recent, suggest};
+pub use suggest::{Deployed, latest_stable, recent, suggest};
 
 /// What a value is, judged by its shape alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

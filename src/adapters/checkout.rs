@@ -9,6 +9,7 @@ mod files;
 pub(crate) mod fixture;
 pub(crate) mod git;
 mod hcl;
+mod history;
 pub(crate) mod objects;
 mod recipe;
 mod scratch;
@@ -25,7 +26,7 @@ use super::ServiceError;
 use super::process::{LineSink, Recorded, Traces};
 pub use client::{Checkout, CheckoutOptions};
 pub use hcl::{Attribute, HclError, find_attribute, replace_attribute};
-pub use scratch::sweep;
+pub use scratch::{Place, sweep};
 pub use terraform::{Plan, PlannedChange, parse_plan};
 pub use tree::plan_text;
 
@@ -87,6 +88,14 @@ pub trait CheckoutRead: Send + Sync {
     async fn remote_file(&self, branch: &str, file: &str) -> Result<Option<Vec<u8>>>;
     /// The attribute as it stands on a remote branch; `None` where the branch or the file does not exist.
     async fn remote_attribute(&self, branch: &str, at: &Location) -> Result<Option<Attribute>>;
+    /// What the attribute held on a remote branch, newest first, each with the time of the commit that wrote it; looked
+    /// up in at most `limit` commits that touched the file. Fetched into no ref.
+    async fn literals_in_history(
+        &self,
+        branch: &str,
+        at: &Location,
+        limit: usize,
+    ) -> Result<Vec<(jiff::Timestamp, String)>>;
     /// Runs a reading command of the runbook in the checkout's root and returns its standard output.
     async fn output(&self, argv: &[String]) -> Result<Vec<u8>>;
     /// An own clone with the working files laid over it; removed when dropped.

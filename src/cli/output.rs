@@ -15,6 +15,7 @@ use crate::report::lines::Lines;
 use crate::report::notify::Announcer;
 use crate::report::preview::Preview;
 use crate::report::terminal::Terminal;
+use crate::report::text::clean_lines;
 use crate::report::{ColorChoice, Fanout, NoScreen, Screen, Sink, Verbosity};
 use crate::runbook::Runbook;
 
@@ -74,7 +75,8 @@ impl Output {
 
     /// Progress on stderr, and what gathers the report of a dry run.
     pub fn preview(&self) -> (Box<dyn Sink>, Report) {
-        let report = Report { preview: Arc::default(), json: self.json };
+        let in_full = self.verbosity == Verbosity::Verbose;
+        let report = Report { preview: Arc::default(), json: self.json, in_full };
         (Box::new(self.progress().with(report.clone())), report)
     }
 
@@ -97,6 +99,8 @@ impl Output {
 pub struct Report {
     preview: Arc<std::sync::Mutex<Preview>>,
     json: bool,
+    /// The plan's whole text below the report.
+    in_full: bool,
 }
 
 impl Sink for Report {
@@ -110,7 +114,13 @@ impl Report {
         if self.json {
             return Ok(());
         }
-        let text = self.preview.lock().unwrap_or_else(std::sync::PoisonError::into_inner).render(width());
+        let preview = self.preview.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut text = preview.render(width());
+        for file in preview.details().filter(|_| self.in_full) {
+            let plan = std::fs::read_to_string(file)
+                .map_err(|error| CliError::failed(format!("could not read {file}: {error}")))?;
+            text.push_str(&format!("\n## In full\n\n{}\n", clean_lines(&plan).join("\n")));
+        }
         data(text.as_bytes()).map(|_| ())
     }
 }

@@ -6,6 +6,11 @@ use super::args::RunArgs;
 use super::error::CliError;
 
 pub fn parameters(args: &RunArgs) -> Result<Parameters, CliError> {
+    if args.tag.as_ref().is_some_and(|tag| tag.trim().is_empty()) {
+        return Err(
+            CliError::usage("--tag names no image tag").next("--tag rel-YYYY.MM.DD.HH.MM.SS, as on the registry")
+        );
+    }
     let overrides = args.overrides.iter().map(|text| parse_override(text)).collect::<Result<_, _>>()?;
     Ok(Parameters {
         tag: args.tag.clone(),
@@ -32,6 +37,14 @@ fn parse_override(text: &str) -> Result<Override, CliError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_empty_tag_is_a_slip_of_the_shell() {
+        for text in ["", " "] {
+            let args = RunArgs { tag: Some(text.into()), ..RunArgs::default() };
+            assert_eq!(parameters(&args).unwrap_err().exit, 2, "{text:?}");
+        }
+    }
 
     #[test]
     fn an_override_needs_a_dag_and_a_reason() {

@@ -60,6 +60,9 @@ pub async fn run(environment: Environment, shared: &SharedArgs, args: &RehearseA
     if let Place::Kept(path) = &place {
         say(&format!("left behind: {0}/infrastructure, {0}/requests.ndjson, {0}/state", path.display()));
     }
+    if let (Place::Temporary(_), true) = (&place, args.run.dry_run) {
+        say("the plan's text is gone with this world: -v shows it in the report, --keep DIR keeps it");
+    }
     if !matches!(outcome.exit, 0 | 7) && !args.run.dry_run {
         say("this was a rehearsal, and its world is gone; to practise going on: catalog-deploy rehearse --serve DIR");
     }

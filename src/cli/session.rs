@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::adapters::World;
 use crate::adapters::awake::Awake;
-use crate::adapters::checkout::sweep;
+use crate::adapters::checkout::{Place, sweep};
 use crate::adapters::clock::Clock;
 use crate::adapters::prompt::{FlagAnswers, FlagsThen, Nobody, Prompt, RehearsalYes, TerminalPrompt};
 use crate::engine::preview::Preview;
@@ -90,27 +90,39 @@ impl Session {
         let output = Output::of(&self.settings);
         let readers = self.world(&output).await?.into_readers();
         let plan = self.plan(&parameters);
-        let workspace = tempfile::Builder::new()
-            .prefix("catalog-deploy-preview-")
-            .tempdir()
-            .map_err(|error| CliError::failed(format!("could not make a temporary directory: {error}")))?;
+        // Plan files may hold secrets: what a killed preview leaves is swept with its scratch copy.
+        let workspace = Place::new(&self.scratch)
+            .map_err(|error| CliError::failed(format!("could not make a private directory: {error}")))?;
         let stop = StopSignal::default();
         let _signals = signals::watch(&stop, |_| ()).map_err(signal_error)?;
         let refusals =
             self.open_run()?.map(|refused| Refusal { what: refused.message, next: refused.next.join("; or ") });
+        let plan_text = self.settings.state_directory.join("previews").join(format!("{}.plan.txt", self.loaded.name));
+        // A preview that gets as far as no plan must not seem to have made the last one's.
+        match std::fs::remove_file(&plan_text) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(CliError::failed(format!("could not remove the old {}: {error}", plan_text.display())));
+            }
+            _ => {}
+        }
         let preview = Preview {
             readers: &readers,
             runbook: &self.loaded.runbook,
+            name: &self.loaded.name,
             plan: &plan,
             parameters: &parameters,
-            workspace: workspace.path().to_owned(),
+            workspace: workspace.directory().to_owned(),
+            plan_text,
             stop: &stop,
             refusals: refusals.into_iter().collect(),
         };
         let start = self.start("preview".into(), Mode::Preview, parameters.clone(), &plan);
         let (sink, report) = output.preview();
         let outcome = preview.look(start, sink).await;
-        report.print()?;
+        // Stopped half-way, a report would only list what was not looked at.
+        if outcome.exit < 128 {
+            report.print()?;
+        }
         Ok(outcome)
     }
 

@@ -2,6 +2,7 @@
 //!
 //! A [`Preview`] holds readers. There is no journal, no lock and no authority in it, so no path leads to a writer.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,7 +20,7 @@ use crate::journal::status::LOCK_STEP;
 use crate::plan::{Plan, PlannedStep};
 use crate::report::Sink;
 use crate::runbook::Runbook;
-use crate::step::{Decision, Finding, Look, Trouble};
+use crate::step::{Decision, Finding, Look, Trouble, Undo};
 
 use super::lock::{age, locked};
 use super::outcome::step_result;
@@ -29,10 +30,14 @@ use super::{Outcome, StopSignal};
 pub struct Preview<'a> {
     pub readers: &'a Readers,
     pub runbook: &'a Runbook,
+    /// The runbook's name, for the commands that a person is told.
+    pub name: &'a str,
     pub plan: &'a Plan,
     pub parameters: &'a Parameters,
     /// A private directory that is removed afterwards.
     pub workspace: PathBuf,
+    /// Where the text of the plan stays readable when the preview is over; replaced by the next one's.
+    pub plan_text: PathBuf,
     pub stop: &'a StopSignal,
     /// What stands in the way before any step looks (an open run).
     pub refusals: Vec<Refusal>,
@@ -42,6 +47,8 @@ pub struct Preview<'a> {
 struct Board {
     facts: Facts,
     troubles: Vec<(usize, Trouble)>,
+    /// Steps that taught nothing because they, or what they need, are in the way.
+    stuck: Vec<String>,
     would_change: bool,
     sink: Box<dyn Sink>,
 }
@@ -56,8 +63,13 @@ fn board(shared: &Shared) -> MutexGuard<'_, Board> {
 impl Preview<'_> {
     /// Looks at everything and tells it to `sink`, which gets the list of steps in `start` first.
     pub async fn look(&self, start: Event, sink: Box<dyn Sink>) -> Outcome {
-        let shared: Shared =
-            Arc::new(Mutex::new(Board { facts: Facts::default(), troubles: Vec::new(), would_change: false, sink }));
+        let shared: Shared = Arc::new(Mutex::new(Board {
+            facts: Facts::default(),
+            troubles: Vec::new(),
+            stuck: Vec::new(),
+            would_change: false,
+            sink,
+        }));
         self.tell(&shared, start);
         let outcome = tokio::select! {
             () = self.all(&shared) => self.judge(&shared),
@@ -91,16 +103,19 @@ impl Preview<'_> {
         for (index, planned) in self.plan.steps.iter().enumerate() {
             let teaches =
                 |earlier: &PlannedStep| planned.step.needs().iter().any(|need| earlier.step.gives().contains(need));
-            let teachers: Vec<_> = running
-                .iter()
-                .zip(&self.plan.steps)
-                .filter(|(_, earlier)| teaches(earlier))
-                .map(|(future, _): (&futures::future::Shared<_>, _)| future.clone())
-                .collect();
+            let teachers: Vec<(futures::future::Shared<_>, &PlannedStep)> =
+                running.iter().cloned().zip(&self.plan.steps).filter(|(_, earlier)| teaches(earlier)).collect();
             let scratch = &scratch;
             let step = async move {
-                join_all(teachers).await;
-                self.step(index, planned, scratch, shared).await;
+                let teachers = teachers.into_iter().map(|(looked, earlier)| async move {
+                    looked.await;
+                    earlier
+                });
+                let teachers = join_all(teachers).await;
+                match missing(planned, &teachers, shared) {
+                    None => self.step(index, planned, scratch, shared).await,
+                    Some(earlier) => self.not_looked_at(planned, earlier, shared),
+                }
             };
             running.push(step.boxed_local().shared());
         }
@@ -144,10 +159,26 @@ impl Preview<'_> {
         self.ended(shared, index + 1, id, result);
     }
 
+    /// What it needs was not learned, and why is told where it belongs.
+    fn not_looked_at(&self, planned: &PlannedStep, earlier: &str, shared: &Shared) {
+        let step = || planned.head.id.clone();
+        self.tell(shared, Event::StepStarted { step: step() });
+        let evidence = Evidence::not_previewable(format!("depends on what is in the way at {earlier}"));
+        self.tell(shared, Event::Saw { step: step(), evidence });
+        board(shared).stuck.push(step());
+        let why = format!("cannot be looked at before {earlier} is settled");
+        self.tell(shared, Event::StepFinished { step: step(), result: StepResult::Skipped { why } });
+    }
+
     fn ended(&self, shared: &Shared, index: usize, step: &str, result: Result<StepResult, Trouble>) {
         let result = result.unwrap_or_else(|trouble| {
-            let result = step_result(&trouble);
-            board(shared).troubles.push((index, trouble));
+            let result = match refusals(&trouble, self.name) {
+                refusals if refusals.is_empty() => step_result(&trouble),
+                refusals => StepResult::Blocked { refusals },
+            };
+            let mut board = board(shared);
+            board.troubles.push((index, trouble));
+            board.stuck.push(step.to_owned());
             result
         });
         self.tell(shared, Event::StepFinished { step: step.to_owned(), result });
@@ -192,8 +223,8 @@ impl Preview<'_> {
         Ok(match finding.decision {
             Decision::Satisfied => StepResult::Satisfied,
             Decision::Change(question) => {
-                board(shared).would_change = true;
-                self.tell(shared, Event::GateAsked { question: unbound(question) });
+                board(shared).would_change |= lasts(planned);
+                self.tell(shared, Event::GateAsked { question: unbound(question, &self.plan_text) });
                 StepResult::WouldChange
             }
             Decision::Wait(wait) => {
@@ -227,25 +258,64 @@ impl Preview<'_> {
             };
             return Outcome::new(0, "done", message);
         };
-        let count = board.troubles.len();
+        let count: usize = board.troubles.iter().map(|(_, trouble)| refusals(trouble, self.name).len().max(1)).sum();
         let things = if count == 1 { "thing is" } else { "things are" };
         let mut outcome = Outcome::new(exit, reason, format!("{count} {things} in the way; nothing was changed"));
         for (_, trouble) in &board.troubles {
-            outcome = match trouble {
-                Trouble::Refused(refusals) => {
-                    refusals.iter().fold(outcome, |it, refusal| it.next(refusal.next.clone()))
-                }
-                Trouble::Failed { next, .. } | Trouble::Locked { next, .. } => outcome.next(next.clone()),
-                _ => outcome,
-            };
+            outcome = refusals(trouble, self.name).into_iter().fold(outcome, |it, refusal| it.next(refusal.next));
         }
         outcome
     }
 }
 
-/// What a preview shows is never what a run approves, so its digest is not shown.
-fn unbound(question: Question) -> Question {
-    Question { digest: String::new(), ..question }
+/// The first step that should have taught `planned` something and is stuck itself.
+fn missing<'a>(planned: &PlannedStep, teachers: &[&'a PlannedStep], shared: &Shared) -> Option<&'a str> {
+    let board = board(shared);
+    if planned.skip.is_some() {
+        return None;
+    }
+    let unknown = planned.step.needs().iter().filter(|need| !board.facts.knows(**need));
+    let mut should = unknown.flat_map(|need| teachers.iter().filter(|it| it.step.gives().contains(need)));
+    should.find(|it| board.stuck.contains(&it.head.id)).map(|it| it.head.id.as_str())
+}
+
+/// What is in the way, each with what to do next.
+fn refusals(trouble: &Trouble, runbook: &str) -> Vec<Refusal> {
+    let one = |next: &str| vec![Refusal { what: trouble.to_string(), next: next.to_owned() }];
+    match trouble {
+        Trouble::Refused(refusals) => refusals.clone(),
+        Trouble::Service(_) => one(&format!("catalog-deploy doctor {runbook}")),
+        Trouble::Failed { next, .. } | Trouble::Locked { next, .. } | Trouble::InDoubt { next, .. } => one(next),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a change of this step stays, other than what is changed only for the time of a deploy.
+fn lasts(planned: &PlannedStep) -> bool {
+    planned.head.gate || matches!(planned.step.undo(), Undo::Never(_))
+}
+
+/// What a preview shows is never what a run approves, so its digest is not shown. The workspace vanishes, so what a
+/// person is told to read is kept in `plan_text`.
+fn unbound(question: Question, plan_text: &Path) -> Question {
+    let details = question.details.as_deref().and_then(|file| match keep(Path::new(file), plan_text) {
+        Ok(()) => Some(plan_text.display().to_string()),
+        Err(error) => {
+            tracing::warn!(%error, file = %plan_text.display(), "could not keep the plan's text");
+            None
+        }
+    });
+    Question { digest: String::new(), details, ..question }
+}
+
+/// Whole or not at all, and readable by its owner only.
+fn keep(from: &Path, to: &Path) -> std::io::Result<()> {
+    let parent = to.parent().unwrap_or(Path::new("."));
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
+    let mut kept = tempfile::NamedTempFile::new_in(parent)?;
+    std::io::copy(&mut std::fs::File::open(from)?, &mut kept)?;
+    kept.persist(to)?;
+    Ok(())
 }
 
 /// A scratch copy that is made when the first step touches it, while other steps read.

@@ -16,6 +16,8 @@ pub enum Deployed {
     Before(String),
     /// Probably; e.g. an open bump pull request.
     Probably(String),
+    /// Published, and no sign of a deploy in a history that would show it.
+    Never,
     NotKnown,
 }
 
@@ -25,6 +27,12 @@ pub fn recent(shape: &ReleaseShape, tags: &[String], limit: usize) -> Vec<String
     releases.sort_by(|a, b| b.cmp(a));
     releases.dedup();
     releases.into_iter().take(limit).cloned().collect()
+}
+
+/// The newest tag older than `bad` that was really deployed: releases may be published and never deployed.
+pub fn latest_stable<'a>(history: &'a BTreeMap<String, Deployed>, bad: &str) -> Option<&'a str> {
+    let older = history.iter().filter(|(tag, deployed)| tag.as_str() < bad && matches!(deployed, Deployed::Before(_)));
+    older.map(|(tag, _)| tag.as_str()).next_back()
 }
 
 /// One line per tag: the tag, its age, whether it was ever deployed. What is not in `history` is not known.
@@ -44,6 +52,7 @@ pub fn suggest(
                 Deployed::Now(source) => format!("runs now ({source})"),
                 Deployed::Before(source) => format!("was deployed ({source})"),
                 Deployed::Probably(source) => format!("probably deployed ({source})"),
+                Deployed::Never => "published, never deployed".to_owned(),
                 Deployed::NotKnown => "not known whether it was ever deployed".to_owned(),
             };
             format!("{tag}  {age}, {deployed}")
@@ -61,6 +70,22 @@ mod tests {
         let tags = ["latest", "rel-2023.11.14.18.24.16", "0123", "rel-2024.08.22.20.53.01", "rel-2024.06.13.17.07.54"]
             .map(String::from);
         assert_eq!(recent(&shape(), &tags, 2), ["rel-2024.08.22.20.53.01", "rel-2024.06.13.17.07.54"]);
+    }
+
+    #[test]
+    fn the_latest_stable_tag_is_one_that_ran() {
+        let history: BTreeMap<String, Deployed> = [
+            ("rel-2024.09.09.23.00.57", Deployed::Before("later".into())),
+            ("rel-2024.08.22.20.53.01", Deployed::Now("state".into())),
+            ("rel-2024.06.13.17.07.54", Deployed::Never),
+            ("rel-2023.12.20.22.19.13", Deployed::Probably("open".into())),
+            ("rel-2023.11.14.18.24.16", Deployed::Before("main".into())),
+            ("rel-2023.08.30.17.30.22", Deployed::Before("main".into())),
+        ]
+        .map(|(tag, deployed)| (tag.to_owned(), deployed))
+        .into();
+        assert_eq!(latest_stable(&history, "rel-2024.08.22.20.53.01"), Some("rel-2023.11.14.18.24.16"));
+        assert_eq!(latest_stable(&history, "rel-2023.08.30.17.30.22"), None);
     }
 
     /// Trap 12: a tag may be published and never deployed, so the list says what is known and what is not.

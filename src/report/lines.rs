@@ -85,6 +85,20 @@ impl<W: Write + Send> Lines<W> {
         self.of(at, step, &format!("{}{took}", words::result_line(result)));
     }
 
+    /// Whether the report of a preview says this better: its steps run side by side, so their lines would be mixed up.
+    fn told_by_report(&mut self, stamped: &Stamped) -> bool {
+        match &stamped.event {
+            Event::RunStarted { runbook, title, mode, .. } => {
+                self.say(stamped.at, &format!("{runbook}: {title} ({}); looking", words::mode(*mode)));
+                let _ = self.out.flush();
+                true
+            }
+            Event::RunFinished { exit, .. } => *exit < 128,
+            Event::Waiting { .. } | Event::PollFailed { .. } | Event::Warned { .. } | Event::Said { .. } => false,
+            _ => true,
+        }
+    }
+
     /// A sign of life is due: the first one, and one each half minute of the events' time.
     fn due(&mut self, step: &str, at: Timestamp) -> bool {
         let due = self.beat.get(step).is_none_or(|last| at >= *last + HEARTBEAT.seconds());
@@ -123,6 +137,10 @@ impl<W: Write + Send> Sink for Lines<W> {
         let verbose = self.verbosity == Verbosity::Verbose;
         if !matches!(stamped.event, Event::StepFinished { .. }) {
             self.steps.event(stamped);
+        }
+        if self.steps.preview() && !verbose && self.told_by_report(stamped) {
+            self.steps.event(stamped);
+            return;
         }
         match &stamped.event {
             Event::RunStarted { run, runbook, source, title, mode, who, host, steps, .. } => {
@@ -309,6 +327,17 @@ mod tests {
     fn a_preview_asks_nobody() {
         let events = [stamped(0, started(Mode::Preview)), stamped(1, Event::GateAsked { question: question("apply") })];
         assert!(!told(&events, Verbosity::Verbose).contains("--approve"));
+    }
+
+    #[test]
+    fn a_preview_leaves_the_telling_to_its_report() {
+        let mut events = failing();
+        events[0] = stamped(0, started(Mode::Preview));
+        insta::assert_snapshot!(told(&events, Verbosity::Normal), @"");
+        assert!(told(&events, Verbosity::Verbose).contains("checkout: nothing to do"));
+        let stopped =
+            Event::RunFinished { exit: 130, reason: "interrupted".into(), message: "stopped".into(), next: vec![] };
+        assert!(told(&[events[0].clone(), stamped(1, stopped)], Verbosity::Quiet).ends_with(" stopped\n"));
     }
 
     #[test]

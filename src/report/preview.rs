@@ -14,7 +14,7 @@ use crate::event::{Event, Evidence, Question, Refusal, Stamped, StepHead, StepRe
 use crate::facts::Parameters;
 
 /// Kinds whose change lasts only for the time of a deploy, or that ask a person: alone they are no deploy.
-const PASSING: [&str; 4] = ["set-flag", "dags-hold", "give-back", "manual"];
+const PASSING: [&str; 5] = ["lock", "set-flag", "dags-hold", "give-back", "manual"];
 
 /// Gathers a preview's events; [`Preview::render`] gives the report.
 #[derive(Debug, Clone, Default)]
@@ -129,6 +129,11 @@ impl Preview {
         self.verdict(&mut rows, width);
         rows.push(String::new());
         rows.join("\n")
+    }
+
+    /// Files with the whole story of a question: the full plan.
+    pub fn details(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter_map(|seen| seen.question.as_ref()?.details.as_deref())
     }
 
     fn heading(&self, rows: &mut Vec<String>, width: usize) {
@@ -266,9 +271,13 @@ fn item(text: &str, first: &str, width: usize) -> Vec<String> {
     rows.into_iter().collect()
 }
 
-fn next(indent: &str, command: &str) -> Option<String> {
-    let command = clean(command);
-    (!command.is_empty()).then(|| format!("{indent}next: {command}"))
+/// What to do, and below it what there is to choose from.
+fn next(indent: &str, command: &str) -> Vec<String> {
+    let mut lines = clean_lines(command);
+    if let Some(first) = lines.first_mut() {
+        *first = format!("next: {first}");
+    }
+    lines.iter().map(|line| format!("{indent}{line}")).collect()
 }
 
 fn times(number: usize) -> String {

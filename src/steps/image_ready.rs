@@ -84,11 +84,15 @@ impl ImageReady {
         let shape = declared::release(look.runbook)?;
         let registry = declared::registry(look.runbook)?;
         let reader = &look.readers.registry;
-        let (environment, running_image, previous) = futures::try_join!(
+        let again = running.fact.as_ref().is_some_and(|running| running.tag == tag);
+        let past = async { if rollback && !again { advice::past(look, tag).await } else { Ok(None) } };
+        let (environment, running_image, previous, past) = futures::join!(
             reader.environment(&registry.image, &manifest.digest),
             running_image(look, running.fact.as_ref()),
             async { if rollback { Ok(None) } else { previous_release(look, tag).await } },
-        )?;
+            past,
+        );
+        let (environment, running_image, previous, past) = (environment?, running_image?, previous?, past?);
         let airflow = airflow_version(&environment);
         // Approved with the publication, or resolved by an earlier look; tagging may wrap the same image anew.
         let resolved = match look.facts.image.as_ref().filter(|known| known.tag == tag) {
@@ -124,6 +128,7 @@ impl ImageReady {
             Ok(evidence) => {
                 let mut finding = Finding::new(Decision::Satisfied);
                 finding.evidence = evidence;
+                finding.evidence.extend(past);
                 finding.learned(Fact::Target(TargetFact { tag: tag.to_owned(), predicted: false })).learned(
                     Fact::Image(ImageFact {
                         tag: tag.to_owned(),

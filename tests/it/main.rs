@@ -4,6 +4,8 @@
 
 mod compile_fail;
 mod deploy;
+mod dry_run;
 mod process;
+mod rollback;
 mod support;
 mod traps;

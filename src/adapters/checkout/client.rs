@@ -268,6 +268,16 @@ impl CheckoutRead for Checkout {
         find_attribute(&bytes, &at.file, &at.block, &at.attribute).map(Some).map_err(malformed)
     }
 
+    async fn literals_in_history(
+        &self,
+        branch: &str,
+        at: &Location,
+        limit: usize,
+    ) -> Result<Vec<(jiff::Timestamp, String)>> {
+        self.verified().await?;
+        self.history(branch, at, limit).await
+    }
+
     async fn output(&self, argv: &[String]) -> Result<Vec<u8>> {
         self.verified().await?;
         let finished = self.options.commands.read(&self.tree.command(argv)).await?;

@@ -20,8 +20,7 @@ use super::tree::{WorkTree, names};
 use super::{Attribute, Location, Planned, Result, Tree};
 use crate::adapters::process::LineSink;
 use crate::adapters::{Cause, ServiceError};
-pub(super) use place::Place;
-pub use place::sweep;
+pub use place::{Place, sweep};
 
 /// Where a push from the copy would go: no transport of that name exists.
 const NOWHERE: &str = "no-push-from-a-scratch-copy://";

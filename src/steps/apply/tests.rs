@@ -188,6 +188,9 @@ impl CheckoutRead for Memory {
     async fn remote_attribute(&self, _: &str, _: &Location) -> Answer<Option<Attribute>> {
         nobody()
     }
+    async fn literals_in_history(&self, _: &str, _: &Location, _: usize) -> Answer<Vec<(jiff::Timestamp, String)>> {
+        nobody()
+    }
     async fn output(&self, _: &[String]) -> Answer<Vec<u8>> {
         Ok(b"the whole plan".to_vec())
     }

@@ -11,14 +11,17 @@ use std::path::{Path, PathBuf};
 const PREFIX: &str = "scratch-";
 const LOCK: &str = ".lock";
 
-pub(in crate::adapters::checkout) struct Place {
+/// A directory of mode 0700 that vanishes when dropped, or at the next sweep.
+pub struct Place {
     directory: PathBuf,
     lock: PathBuf,
     _held: File,
 }
 
 impl Place {
-    pub(in crate::adapters::checkout) fn new(parent: &Path) -> std::io::Result<Self> {
+    /// # Errors
+    /// Where nothing can be made in `parent`.
+    pub fn new(parent: &Path) -> std::io::Result<Self> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
         let parent = parent.canonicalize()?;
         loop {
@@ -38,7 +41,7 @@ impl Place {
         }
     }
 
-    pub(in crate::adapters::checkout) fn directory(&self) -> &Path {
+    pub fn directory(&self) -> &Path {
         &self.directory
     }
 }
