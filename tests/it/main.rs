@@ -5,4 +5,6 @@
 mod compile_fail;
 mod deploy;
 mod process;
+mod reads;
+mod startup;
 mod support;
