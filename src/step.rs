@@ -276,6 +276,10 @@ pub trait Step: Send + Sync {
     /// Looks and decides. Called before the change, after it, while waiting, and on resume.
     async fn observe(&self, look: Look<'_>) -> Result<Finding, Trouble>;
 
+    /// Starts those reads of a preview that need no fact, side by side with the steps that teach the facts. Gives nothing
+    /// back: the readers of a preview ask each question once, so `preview` is told what was read here, failures too.
+    async fn foresee(&self, _look: Look<'_>) {}
+
     /// As `observe`, for a preview: what depends on earlier changes is tried in `scratch`.
     async fn preview(&self, look: Look<'_>, _scratch: &Arc<dyn Tree>) -> Result<Finding, Trouble> {
         self.observe(look).await

@@ -37,15 +37,8 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => return output::failed(&CliError::failed(format!("could not start: {error}")), false),
-    };
     let json = cli.shared.json;
-    let done = runtime.block_on(dispatch(cli));
-    // A prompt that nobody will answer any more must not hold the process up.
-    runtime.shutdown_background();
-    match done {
+    match dispatch(cli) {
         Ok(code) => code,
         Err(error) => output::failed(&error, json),
     }
@@ -63,29 +56,41 @@ fn own_child() -> Option<i32> {
     }
 }
 
-async fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
+/// What reads only files starts no runtime: `runbook check` is as quick as a shell's own words.
+fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
     let Cli { command, runbook, run, shared } = cli;
     let settings = || Settings::load(Environment::of_process(), &shared);
     let Some(command) = command else {
         let runbook = runbook.unwrap_or_default();
-        return deploy::run(settings()?, &runbook, &run).await;
+        return on_runtime(deploy::run(settings()?, &runbook, &run));
     };
     if let Some(runbook) = runbook {
         return Err(CliError::usage(format!("`{runbook}` stands before a command: give one or the other")));
     }
     match command {
-        Command::Rehearse(args) => rehearse::run(Environment::of_process(), &shared, &args).await,
-        Command::Resume(args) => resume::resume(settings()?, args).await,
-        Command::Restore { run } => resume::restore(settings()?, run).await,
-        Command::Status { runbook } => status::run(settings()?, runbook).await,
+        Command::Rehearse(args) => on_runtime(rehearse::run(Environment::of_process(), &shared, &args)),
+        Command::Resume(args) => on_runtime(resume::resume(settings()?, args)),
+        Command::Restore { run } => on_runtime(resume::restore(settings()?, run)),
+        Command::Status { runbook } => on_runtime(status::run(settings()?, runbook)),
         Command::History => history::history(&settings()?),
         Command::Show { run, format } => history::show(&settings()?, &run, format),
-        Command::Doctor { runbook } => doctor::run(settings()?, runbook).await,
+        Command::Doctor { runbook } => on_runtime(doctor::run(settings()?, runbook)),
         Command::Runbook(command) => runbook::run(&shared, command),
-        Command::Unlock { runbook, run } => unlock::run(settings()?, &runbook, &run).await,
+        Command::Unlock { runbook, run } => on_runtime(unlock::run(settings()?, &runbook, &run)),
         Command::Completions { shell } => completions::completions(shell),
         Command::Man => completions::man(),
     }
+}
+
+fn on_runtime(command: impl Future<Output = Result<ExitCode, CliError>>) -> Result<ExitCode, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::failed(format!("could not start: {error}")))?;
+    let done = runtime.block_on(command);
+    // A prompt that nobody will answer any more must not hold the process up.
+    runtime.shutdown_background();
+    done
 }
 
 fn usage(error: &clap::Error) -> ExitCode {

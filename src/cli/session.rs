@@ -10,6 +10,7 @@ use crate::adapters::World;
 use crate::adapters::awake::Awake;
 use crate::adapters::checkout::{Place, sweep};
 use crate::adapters::clock::Clock;
+use crate::adapters::memo::of_one_moment;
 use crate::adapters::prompt::{FlagAnswers, FlagsThen, Nobody, Prompt, RehearsalYes, TerminalPrompt};
 use crate::engine::preview::Preview;
 use crate::engine::{Outcome, Recorder, Run, StopSignal};
@@ -88,7 +89,7 @@ impl Session {
     /// Looks, and changes nothing: no lock, no journal, no message to anybody.
     pub async fn preview(&self, parameters: Parameters) -> Result<Outcome, CliError> {
         let output = Output::of(&self.settings);
-        let readers = self.world(&output).await?.into_readers();
+        let readers = of_one_moment(self.world(&output).await?.into_readers());
         let plan = self.plan(&parameters);
         // Plan files may hold secrets: what a killed preview leaves is swept with its scratch copy.
         let workspace = Place::new(&self.scratch)

@@ -111,7 +111,7 @@ impl Preview<'_> {
                     looked.await;
                     earlier
                 });
-                let teachers = join_all(teachers).await;
+                let (teachers, ()) = futures::join!(join_all(teachers), self.foresee(planned));
                 match missing(planned, &teachers, shared) {
                     None => self.step(index, planned, scratch, shared).await,
                     Some(earlier) => self.not_looked_at(planned, earlier, shared),
@@ -184,6 +184,13 @@ impl Preview<'_> {
         self.tell(shared, Event::StepFinished { step: step.to_owned(), result });
     }
 
+    async fn foresee(&self, planned: &PlannedStep) {
+        if planned.skip.is_none() {
+            let lines: LineSink = Arc::new(|_: &str| {});
+            planned.step.foresee(self.at(planned, &Facts::default(), &|_| (), &lines)).await;
+        }
+    }
+
     async fn preview(
         &self,
         planned: &PlannedStep,
@@ -196,20 +203,29 @@ impl Preview<'_> {
             move |event| board(&shared).sink.event(&Stamped { at: clock.now(), event })
         };
         let lines: LineSink = Arc::new(|_: &str| {});
-        let look = Look {
+        planned.step.preview(self.at(planned, &facts, &emit, &lines), scratch).await
+    }
+
+    fn at<'a>(
+        &'a self,
+        planned: &'a PlannedStep,
+        facts: &'a Facts,
+        emit: &'a (dyn Fn(Event) + Send + Sync),
+        lines: &'a LineSink,
+    ) -> Look<'a> {
+        Look {
             step: &planned.head.id,
             readers: self.readers,
             runbook: self.runbook,
             parameters: self.parameters,
-            facts: &facts,
+            facts,
             held: &[],
             in_doubt: &[],
             workspace: &self.workspace,
             since: self.readers.clock.now(),
-            emit: &emit,
-            lines: &lines,
-        };
-        planned.step.preview(look, scratch).await
+            emit,
+            lines,
+        }
     }
 
     fn told(&self, planned: &PlannedStep, finding: Finding, shared: &Shared) -> Result<StepResult, Trouble> {

@@ -46,15 +46,21 @@ impl ImageReady {
     async fn look_at(&self, look: Look<'_>, tag: &str, rollback: bool) -> Result<Finding, Trouble> {
         let registry = declared::registry(look.runbook)?;
         let reader = &look.readers.registry;
+        let running = async {
+            let running = running_now(look).await?;
+            // Wanted where the tag is there; a rollback's is, so its image is read meanwhile.
+            let image = if rollback { Some(running_image(&look, running.fact.as_ref()).await) } else { None };
+            Ok::<_, Trouble>((running, image))
+        };
         let (manifest, latest, running, publication) = futures::join!(
             reader.manifest(&registry.image, tag),
             reader.manifest(&registry.image, "latest"),
-            running_now(look),
+            running,
             self.publication(&look, rollback),
         );
-        let running = running?;
+        let (running, image) = running?;
         let finding = match manifest? {
-            Some(manifest) => self.found(&look, tag, rollback, &manifest, latest?.as_ref(), &running).await?,
+            Some(manifest) => self.found(&look, tag, rollback, &manifest, latest?.as_ref(), &running, image).await?,
             None if rollback => {
                 let shape = declared::release(look.runbook)?;
                 let releases = match &look.runbook.github {
@@ -80,6 +86,7 @@ impl ImageReady {
         manifest: &Manifest,
         latest: Option<&Manifest>,
         running: &Running,
+        image: Option<Result<RunningImage, ServiceError>>,
     ) -> Result<Finding, Trouble> {
         let shape = declared::release(look.runbook)?;
         let registry = declared::registry(look.runbook)?;
@@ -88,7 +95,12 @@ impl ImageReady {
         let past = async { if rollback && !again { advice::past(look, tag).await } else { Ok(None) } };
         let (environment, running_image, previous, past) = futures::join!(
             reader.environment(&registry.image, &manifest.digest),
-            running_image(look, running.fact.as_ref()),
+            async {
+                match image {
+                    Some(image) => image,
+                    None => running_image(look, running.fact.as_ref()).await,
+                }
+            },
             async { if rollback { Ok(None) } else { previous_release(look, tag).await } },
             past,
         );
@@ -206,19 +218,29 @@ impl ImageReady {
         let shape = declared::release(look.runbook)?;
         let registry = declared::registry(look.runbook)?;
         let reader = &look.readers.registry;
-        let (latest, running) = futures::join!(reader.manifest(&registry.image, "latest"), running_now(look));
-        let running = running?;
-        let Some(latest) = latest? else {
+        let image = async {
+            let latest = reader.manifest(&registry.image, "latest").await?;
+            let environment = match &latest {
+                Some(latest) => reader.environment(&registry.image, &latest.digest).await?,
+                None => Vec::new(),
+            };
+            Ok::<_, ServiceError>((latest, environment))
+        };
+        let running = async {
+            let running = running_now(look).await?;
+            let image = running_image(&look, running.fact.as_ref()).await;
+            Ok::<_, Trouble>((running, image))
+        };
+        let (image, running) = futures::join!(image, running);
+        let ((latest, environment), (running, running_image)) = (image?, running?);
+        let Some(latest) = latest else {
             let finding = Finding::blocked(
                 format!("the registry has no tag latest, so {tag} would have no image"),
                 "let CI build main once, then run again",
             );
             return Ok(teach_running(finding, running));
         };
-        let (environment, running_image) = futures::try_join!(
-            reader.environment(&registry.image, &latest.digest),
-            running_image(&look, running.fact.as_ref()),
-        )?;
+        let running_image = running_image?;
         let airflow = airflow_version(&environment);
         let earlier: Vec<Earlier> = running_image
             .iter()
@@ -276,11 +298,11 @@ fn teach_running(mut finding: Finding, running: Running) -> Finding {
     }
 }
 
-/// The image that runs now, by its tag; `None` where that is not known or not on the registry any more.
-async fn running_image(
-    look: &Look<'_>,
-    running: Option<&RunningFact>,
-) -> Result<Option<(ImageFact, Manifest)>, ServiceError> {
+/// `None` where it is not known which tag runs, or that is not on the registry any more.
+type RunningImage = Option<(ImageFact, Manifest)>;
+
+/// The image that runs now, by its tag.
+async fn running_image(look: &Look<'_>, running: Option<&RunningFact>) -> Result<RunningImage, ServiceError> {
     let (Some(running), Some(registry)) = (running, &look.runbook.registry) else { return Ok(None) };
     let reader = &look.readers.registry;
     let Some(manifest) = reader.manifest(&registry.image, &running.tag).await? else { return Ok(None) };
@@ -333,6 +355,13 @@ impl Step for ImageReady {
                 "it is not known which tag to deploy",
                 "publish a release in an earlier step, or pass --tag",
             )),
+        }
+    }
+
+    /// What runs now does not depend on what will be released.
+    async fn foresee(&self, look: Look<'_>) {
+        if let Ok(running) = running_now(look).await {
+            let _told_by_preview = running_image(&look, running.fact.as_ref()).await;
         }
     }
 

@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::future::{join_all, try_join_all};
+use futures::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::adapters::checkout::Tree;
@@ -26,7 +26,7 @@ use crate::facts::{Fact, FactKind, ImageFact, ReleaseFact, TargetFact};
 use crate::runbook::schema::Span;
 use crate::step::{Act, Decision, Effect, Finding, Look, Step, Trouble, Undo, Wait};
 use crate::steps::declared::{self, from_now, short_commit, short_digest};
-use latest::NotLatest;
+use latest::{Candidate, NotLatest};
 use published::Verdict;
 use question::LatestImage;
 
@@ -117,19 +117,34 @@ impl PublishRelease {
         let registry = declared::registry(look.runbook)?;
         let shape = declared::release(look.runbook)?;
         let reader = &look.readers.github;
-        let touching = try_join_all(
-            self.build_paths.iter().map(|path| reader.commits_touching(&github.repository, &github.main, path)),
-        );
-        let (releases, runs, touching, latest) = futures::try_join!(
-            reader.releases(&github.repository),
-            self.builds(&look),
-            touching,
-            look.readers.registry.manifest(&registry.image, "latest"),
-        )?;
+        let target_of = |releases: &[Release]| {
+            let chosen = draft::choose(shape, releases, look.parameters.allow_empty_release).ok();
+            chosen.and_then(|draft| shape.image_tag_of(&draft.tag_name))
+        };
+        // Three questions that do not wait for each other: which draft, which builds, which image.
+        let drafts = async {
+            let releases = reader.releases(&github.repository).await?;
+            if !releases.iter().any(|release| release.draft) {
+                self.may_see_drafts(&look).await?;
+            }
+            let taken = match target_of(&releases) {
+                Some(tag) => look.readers.registry.digest(&registry.image, &tag).await,
+                None => Ok(None),
+            };
+            Ok::<_, Trouble>((releases, taken))
+        };
+        let image = async {
+            let latest = look.readers.registry.manifest(&registry.image, "latest").await?;
+            let environment = match &latest {
+                Some(latest) => look.readers.registry.environment(&registry.image, &latest.digest).await,
+                None => Ok(Vec::new()),
+            };
+            Ok::<_, ServiceError>((latest, environment))
+        };
+        let (drafts, builds, image) = futures::join!(drafts, self.built(&look), image);
+        let ((releases, taken), (runs, candidates, digests), (latest, environment)) = (drafts?, builds?, image?);
         let chosen = draft::choose(shape, &releases, look.parameters.allow_empty_release);
-        if !releases.iter().any(|release| release.draft) {
-            self.may_see_drafts(&look).await?;
-        }
+        let target = target_of(&releases);
         let mut refusals = chosen.as_ref().err().cloned().unwrap_or_default();
         let pending = latest::pending(&runs);
         if refusals.is_empty()
@@ -137,26 +152,6 @@ impl PublishRelease {
         {
             return Ok(Finding::new(Decision::Wait(wait)));
         }
-
-        let candidates = latest::candidates(&runs, &touching);
-        let heads = join_all(
-            candidates.iter().map(|candidate| look.readers.registry.digest(&registry.image, &candidate.commit)),
-        );
-        let target = chosen.as_ref().ok().and_then(|draft| shape.image_tag_of(&draft.tag_name));
-        let taken = async {
-            match &target {
-                Some(tag) => look.readers.registry.digest(&registry.image, tag).await,
-                None => Ok(None),
-            }
-        };
-        let environment = async {
-            match &latest {
-                Some(latest) => look.readers.registry.environment(&registry.image, &latest.digest).await,
-                None => Ok(Vec::new()),
-            }
-        };
-        let (heads, taken, environment) = futures::join!(heads, taken, environment);
-        let digests = heads.into_iter().collect::<Result<Vec<_>, ServiceError>>()?;
         if let (Some(tag), Some(digest)) = (&target, taken?) {
             refusals.push(Refusal {
                 what: format!(
@@ -217,6 +212,27 @@ impl PublishRelease {
             )));
         }
         Ok(finding)
+    }
+
+    /// Builds of main, the commits whose image `latest` may be, and the digest of each; while a build is pending that is
+    /// about to change, so digests are not asked for.
+    async fn built(&self, look: &Look<'_>) -> Result<(Vec<WorkflowRun>, Vec<Candidate>, Vec<Option<String>>), Trouble> {
+        let github = declared::github(look.runbook)?;
+        let registry = declared::registry(look.runbook)?;
+        let reader = &look.readers.github;
+        let touching = try_join_all(
+            self.build_paths.iter().map(|path| reader.commits_touching(&github.repository, &github.main, path)),
+        );
+        let (runs, touching) = futures::try_join!(self.builds(look), touching)?;
+        if !latest::pending(&runs).is_empty() {
+            return Ok((runs, Vec::new(), Vec::new()));
+        }
+        let candidates = latest::candidates(&runs, &touching);
+        let digests = try_join_all(
+            candidates.iter().map(|candidate| look.readers.registry.digest(&registry.image, &candidate.commit)),
+        )
+        .await?;
+        Ok((runs, candidates, digests))
     }
 
     async fn builds(&self, look: &Look<'_>) -> Result<Vec<WorkflowRun>, ServiceError> {

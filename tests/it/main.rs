@@ -6,6 +6,8 @@ mod compile_fail;
 mod deploy;
 mod dry_run;
 mod process;
+mod reads;
 mod rollback;
+mod startup;
 mod support;
 mod traps;

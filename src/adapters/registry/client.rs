@@ -15,6 +15,7 @@ use super::transport::{Question, Transport};
 use super::{Manifest, RegistryRead, Result};
 use crate::adapters::Cause;
 use crate::adapters::http::{self, Answer, NextPage, Patience};
+use crate::adapters::kept::Kept;
 
 /// Manifests of one index read side by side.
 const SIDE_BY_SIDE: usize = 4;
@@ -23,9 +24,16 @@ const DEEPEST: usize = 3;
 /// Pages of tags; with a thousand a page, more than any repository has.
 const MOST_PAGES: usize = 1000;
 
-/// Any registry that speaks the OCI distribution API.
+/// Documents and configs kept; a deploy looks at a handful of images.
+const MOST_KEPT: usize = 256;
+
+/// Any registry that speaks the OCI distribution API. What a digest names never changes, so that is asked for once; where
+/// a tag points to is asked every time.
 pub struct RegistryClient {
     transport: Transport,
+    /// By image and digest.
+    documents: Kept<(String, String), Document>,
+    environments: Kept<(String, String), Vec<(String, String)>>,
 }
 
 impl RegistryClient {
@@ -34,7 +42,11 @@ impl RegistryClient {
     /// # Errors
     /// `Failed` where the URL is not https (or loopback).
     pub fn new(url: &str, username: Option<String>, password: Option<SecretString>) -> Result<Self> {
-        Ok(Self { transport: Transport::new(url, username, password)? })
+        Ok(Self {
+            transport: Transport::new(url, username, password)?,
+            documents: Kept::new(MOST_KEPT),
+            environments: Kept::new(MOST_KEPT),
+        })
     }
 
     /// With other timeouts and tries, for loopback alone.
@@ -66,16 +78,44 @@ impl RegistryClient {
         if reference.starts_with("sha256:") && reference != hashed {
             return Err(self.transport.http.error(name, tampered(reference, &hashed)));
         }
-        Ok(Some((told_digest(&answer).unwrap_or(hashed), document)))
+        let told = told_digest(&answer).unwrap_or_else(|| hashed.clone());
+        if told == hashed {
+            self.documents.put((image.to_owned(), hashed), document.clone());
+        }
+        Ok(Some((told, document)))
     }
 
     /// A document that something else names, so it must be there.
     async fn named(&self, image: &str, digest: &str) -> Result<(String, Document)> {
-        let found = self.document(image, digest).await?;
-        found.ok_or_else(|| {
-            let name = self.manifest_question(Method::GET, image, digest).name();
-            self.transport.http.error(name, Cause::NotFound("no manifest has this digest".into()))
-        })
+        let read = async {
+            let found = self.document(image, digest).await?;
+            found.map(|(_, document)| document).ok_or_else(|| {
+                let name = self.manifest_question(Method::GET, image, digest).name();
+                self.transport.http.error(name, Cause::NotFound("no manifest has this digest".into()))
+            })
+        };
+        let document = self.documents.get((image.to_owned(), digest.to_owned()), read).await?;
+        Ok((digest.to_owned(), document))
+    }
+
+    /// The environment in an image's config blob; `found` is the manifest that names it.
+    async fn config(&self, image: &str, found: &str, document: &Document) -> Result<Vec<(String, String)>> {
+        let Some(config) = document.config() else {
+            let name = self.manifest_question(Method::GET, image, found).name();
+            return Err(self.transport.http.error(name, Cause::Malformed("it holds no image".into())));
+        };
+        let read = async {
+            let url = self.transport.url(image, "blobs", config);
+            let question = Question { image, method: Method::GET, url, accept: "*/*" };
+            let blob = self.transport.blob(&question).await?;
+            let hashed = digest_of(&blob.body);
+            if config.starts_with("sha256:") && config != hashed {
+                return Err(self.transport.http.error(question.name(), tampered(config, &hashed)));
+            }
+            let config: ImageConfig = self.transport.http.parse(&question.name(), &blob.body)?;
+            Ok(config.environment())
+        };
+        self.environments.get((image.to_owned(), config.to_owned()), read).await
     }
 
     /// See [`Manifest::contents`].
@@ -158,19 +198,7 @@ impl RegistryRead for RegistryClient {
             let Some(child) = document.main_child().map(str::to_owned) else { break };
             (found, document) = self.named(image, &child).await?;
         }
-        let Some(config) = document.config() else {
-            let name = self.manifest_question(Method::GET, image, &found).name();
-            return Err(self.transport.http.error(name, Cause::Malformed("it holds no image".into())));
-        };
-        let url = self.transport.url(image, "blobs", config);
-        let question = Question { image, method: Method::GET, url, accept: "*/*" };
-        let blob = self.transport.blob(&question).await?;
-        let hashed = digest_of(&blob.body);
-        if config.starts_with("sha256:") && config != hashed {
-            return Err(self.transport.http.error(question.name(), tampered(config, &hashed)));
-        }
-        let config: ImageConfig = self.transport.http.parse(&question.name(), &blob.body)?;
-        Ok(config.environment())
+        self.config(image, &found, &document).await
     }
 
     async fn tags(&self, image: &str) -> Result<Vec<String>> {

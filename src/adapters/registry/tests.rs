@@ -171,12 +171,32 @@ async fn a_token_is_fetched_kept_and_renewed() {
 }
 
 #[tokio::test]
-async fn side_by_side_questions_share_one_token() {
+async fn side_by_side_questions_share_one_challenge_and_one_token() {
     let server = challenging(None, "token", 100).await;
     let registry = client(&server.url);
     let all = futures::future::join_all((0..8).map(|_| registry.tags(IMAGE))).await;
     assert!(all.into_iter().all(|tags| tags.is_ok()));
-    assert_eq!(server.lines().iter().filter(|line| line.contains("/token")).count(), 1);
+    let count = |part: &str| server.lines().iter().filter(|line| line.contains(part)).count();
+    // One is refused and fetches the token; the others wait and show it at once.
+    assert_eq!((count("/token"), count("/tags/")), (1, 9));
+}
+
+/// A digest names the same bytes for ever; a tag may point elsewhere the next moment.
+#[tokio::test]
+async fn what_a_digest_names_is_read_once_and_a_tag_every_time() {
+    let config = digest_of(CONFIG.as_bytes());
+    let plain = image(&config, "plain");
+    let digest = digest_of(plain.as_bytes());
+    let wrapped = index(&[(&digest, "linux", "amd64")]);
+    let wrapping = digest_of(wrapped.as_bytes());
+    let server = registry(vec![("wrapped", wrapped), ("plain", plain)]).await;
+    let registry = client(&server.url);
+    for _ in 0..2 {
+        registry.manifest(IMAGE, "wrapped").await.unwrap().unwrap();
+        registry.environment(IMAGE, &wrapping).await.unwrap();
+    }
+    let count = |part: &str| server.lines().iter().filter(|line| line.contains(part)).count();
+    assert_eq!((count("/manifests/wrapped"), count(&wrapping), count(&digest), count("/blobs/")), (2, 0, 1, 1));
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 //! it is no longer accepted.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Client, Method, StatusCode, Url};
@@ -19,7 +19,7 @@ const MOST_REDIRECTS: usize = 3;
 
 /// What is shown with each request.
 enum Proof {
-    /// Nothing: an open registry, or one that has not been asked yet.
+    /// Nothing: an open registry.
     None,
     Basic,
     Token(SecretString),
@@ -30,10 +30,13 @@ pub(super) struct Transport {
     client: Client,
     base: Url,
     credentials: Option<(String, SecretString)>,
-    /// By repository, which is what a token's scope names. Held locked while a token is fetched: side-by-side reads
-    /// wait for one token instead of fetching several.
-    proofs: tokio::sync::Mutex<HashMap<String, Arc<Proof>>>,
+    /// By repository, which is what a token's scope names.
+    proofs: Mutex<HashMap<String, Arc<Shown>>>,
 }
+
+/// What one repository wants to be shown; `None` until it was asked. Held locked while that is found out: reads that
+/// start side by side wait for one challenge and one token instead of fetching several.
+type Shown = tokio::sync::Mutex<Option<Arc<Proof>>>;
 
 #[derive(Deserialize)]
 struct TokenAnswer {
@@ -69,7 +72,7 @@ impl Transport {
             client: http::client_for(&base),
             base,
             credentials,
-            proofs: tokio::sync::Mutex::default(),
+            proofs: Mutex::default(),
         })
     }
 
@@ -85,14 +88,41 @@ impl Transport {
 
     /// The answer of whatever status, after the challenge was met where there was one.
     pub(super) async fn ask(&self, question: &Question<'_>) -> Result<Answer> {
-        let used =
-            self.proofs.lock().await.entry(question.image.to_owned()).or_insert_with(|| Arc::new(Proof::None)).clone();
+        let shown = self.shown(question.image);
+        let mut known = shown.lock().await;
+        let used = match &*known {
+            Some(proof) => {
+                let proof = proof.clone();
+                drop(known);
+                proof
+            }
+            None => {
+                let open = Arc::new(Proof::None);
+                let answer = self.send(question, &open).await?;
+                let asked = answer.status == StatusCode::UNAUTHORIZED;
+                let proof = if asked { self.prove(question, &open, &answer).await? } else { open };
+                *known = Some(proof.clone());
+                drop(known);
+                return if asked { self.send(question, &proof).await } else { Ok(answer) };
+            }
+        };
         let answer = self.send(question, &used).await?;
         if answer.status != StatusCode::UNAUTHORIZED {
             return Ok(answer);
         }
-        let renewed = self.prove(question, &used, &answer).await?;
+        let mut known = shown.lock().await;
+        // Where somebody else has renewed it meanwhile, that is taken.
+        let renewed = match &*known {
+            Some(current) if !Arc::ptr_eq(current, &used) => current.clone(),
+            _ => self.prove(question, &used, &answer).await?,
+        };
+        *known = Some(renewed.clone());
+        drop(known);
         self.send(question, &renewed).await
+    }
+
+    fn shown(&self, image: &str) -> Arc<Shown> {
+        self.proofs.lock().unwrap_or_else(PoisonError::into_inner).entry(image.to_owned()).or_default().clone()
     }
 
     /// A blob's bytes: registries redirect to a store elsewhere, which must not see what is for the registry.
@@ -128,15 +158,8 @@ impl Transport {
         self.http.ask(&name, || self.http.exchange(&name, request())).await
     }
 
-    /// What the challenge asks for; `used` was not accepted. Where somebody else has renewed it meanwhile, that is
-    /// taken.
-    async fn prove(&self, question: &Question<'_>, used: &Arc<Proof>, refused: &Answer) -> Result<Arc<Proof>> {
-        let mut proofs = self.proofs.lock().await;
-        if let Some(current) = proofs.get(question.image)
-            && !Arc::ptr_eq(current, used)
-        {
-            return Ok(current.clone());
-        }
+    /// What the challenge asks for; `used` was not accepted.
+    async fn prove(&self, question: &Question<'_>, used: &Proof, refused: &Answer) -> Result<Arc<Proof>> {
         let refusal = || http::refusal(refused.status, &refused.headers, &refused.body);
         let proof = match challenge::of(&refused.headers) {
             Challenge::Bearer { realm, service, scope } => {
@@ -147,12 +170,10 @@ impl Transport {
                 let why = "it wants a user name and a password; give [registry] username and password".to_owned();
                 return Err(self.http.error(question.name(), Cause::Unauthorized(why)));
             }
-            Challenge::Basic if !matches!(**used, Proof::Basic) => Proof::Basic,
+            Challenge::Basic if !matches!(used, Proof::Basic) => Proof::Basic,
             Challenge::Basic | Challenge::Unknown => return Err(self.http.error(question.name(), refusal())),
         };
-        let proof = Arc::new(proof);
-        proofs.insert(question.image.to_owned(), proof.clone());
-        Ok(proof)
+        Ok(Arc::new(proof))
     }
 
     /// A token from the realm, with user name and password where they are configured.

@@ -100,18 +100,23 @@ impl Wanted {
     }
 
     /// One page, and how many there are in all.
-    fn page<T: Clone>(&self, all: Vec<T>) -> (Vec<T>, usize) {
-        let total = all.len();
-        (all.into_iter().skip(self.offset).take(self.limit.min(LARGEST_PAGE)).collect(), total)
+    fn page<'t, T: Clone + 't>(&self, all: impl Iterator<Item = &'t T>) -> (Vec<T>, usize) {
+        let end = self.offset.saturating_add(self.limit.min(LARGEST_PAGE));
+        // Only the page is copied: lists of thousands are read in hundreds of pages.
+        let (mut page, mut total) = (Vec::new(), 0);
+        for item in all {
+            if (self.offset..end).contains(&total) {
+                page.push(item.clone());
+            }
+            total += 1;
+        }
+        (page, total)
     }
 }
 
 fn dags(shared: &Shared, wanted: &Wanted) -> (Vec<Dag>, usize) {
-    let mut dags = shared.state().airflow.dags.clone();
-    if shared.has(Fault::BlindAccount) {
-        dags.clear();
-    }
-    wanted.page(dags)
+    let blind = shared.has(Fault::BlindAccount);
+    wanted.page(shared.state().airflow.dags.iter().filter(|_| !blind))
 }
 
 fn runs(shared: &Shared, wanted: &Wanted) -> (Vec<DagRun>, usize) {
@@ -121,15 +126,15 @@ fn runs(shared: &Shared, wanted: &Wanted) -> (Vec<DagRun>, usize) {
             shared.after(SHORT_RUN, Happening::RunEnds { dag: run.dag_id, run: run.run_id });
         }
     }
-    let mut runs = shared.state().airflow.runs.clone();
-    runs.retain(|run| !shared.has(Fault::BlindAccount) && wanted.of(&run.dag_id, &run.run_id, &run.state));
-    wanted.page(runs)
+    let blind = shared.has(Fault::BlindAccount);
+    let of = |run: &&DagRun| !blind && wanted.of(&run.dag_id, &run.run_id, &run.state);
+    wanted.page(shared.state().airflow.runs.iter().filter(of))
 }
 
 fn tasks(shared: &Shared, wanted: &Wanted) -> (Vec<Task>, usize) {
-    let mut tasks = shared.state().airflow.tasks.clone();
-    tasks.retain(|task| !shared.has(Fault::BlindAccount) && wanted.of(&task.dag_id, &task.run_id, &task.state));
-    wanted.page(tasks)
+    let blind = shared.has(Fault::BlindAccount);
+    let of = |task: &&Task| !blind && wanted.of(&task.dag_id, &task.run_id, &task.state);
+    wanted.page(shared.state().airflow.tasks.iter().filter(of))
 }
 
 /// What becomes of a request for one DAG.

@@ -300,7 +300,7 @@ fn task(task: &Task) -> Value {
 }
 
 fn import_errors(shared: &Shared, wanted: &Wanted) -> Value {
-    let (errors, total) = wanted.page(shared.state().airflow.import_errors.clone());
+    let (errors, total) = wanted.page(shared.state().airflow.import_errors.iter());
     let errors: Vec<Value> = (1..)
         .zip(&errors)
         .map(|(id, (file, trace))| {
