@@ -108,6 +108,20 @@ pub enum Decision {
     Inconclusive(String),
 }
 
+/// How an effect that was in doubt turned out to have ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Settled {
+    /// It took effect; what is known by that.
+    TookEffect(Vec<Fact>),
+    /// It ended, and did some of it: no longer under way, and not undone either.
+    InPart,
+    NoEffect,
+    /// Still at work.
+    UnderWay(Wait),
+    /// Cannot be told, so a person must look.
+    Unknown(Refusal),
+}
+
 /// Something to wait for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wait {
@@ -288,6 +302,24 @@ pub trait Step: Send + Sync {
     /// Looked at again after somebody's yes, for every earlier step: does what was true still hold?
     async fn guard(&self, _look: Look<'_>) -> Result<Vec<Refusal>, Trouble> {
         Ok(Vec::new())
+    }
+
+    /// Finds out how an effect of this step ended that nobody wrote down. Asked before anything else is done on resume,
+    /// and by `restore`, where nothing is to be decided.
+    async fn settle(&self, look: Look<'_>) -> Result<Settled, Trouble> {
+        let finding = self.observe(look).await?;
+        Ok(match finding.decision {
+            Decision::Satisfied | Decision::Unhealthy(_) | Decision::Inconclusive(_) => {
+                Settled::TookEffect(finding.learned)
+            }
+            Decision::Change(_) => Settled::NoEffect,
+            Decision::Wait(wait) => Settled::UnderWay(wait),
+            Decision::Unknown(refusal) => Settled::Unknown(refusal),
+            Decision::Blocked(refusals) => Settled::Unknown(Refusal {
+                what: refusals.iter().map(|refusal| refusal.what.as_str()).collect::<Vec<_>>().join("; "),
+                next: refusals.into_iter().next().map_or_else(String::new, |refusal| refusal.next),
+            }),
+        })
     }
 
     /// Makes the change. Only called after `observe` said [`Decision::Change`] and its gate, if any, was answered.

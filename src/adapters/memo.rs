@@ -147,6 +147,14 @@ impl CheckoutRead for Checkout {
     async fn remote_attribute(&self, branch: &str, at: &Location) -> checkout::Result<Option<Attribute>> {
         self.inner.remote_attribute(branch, at).await
     }
+    async fn literals_in_history(
+        &self,
+        branch: &str,
+        at: &Location,
+        limit: usize,
+    ) -> checkout::Result<Vec<(jiff::Timestamp, String)>> {
+        self.inner.literals_in_history(branch, at, limit).await
+    }
     async fn scratch(&self) -> checkout::Result<Arc<dyn Tree>> {
         self.inner.scratch().await
     }

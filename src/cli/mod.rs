@@ -7,6 +7,7 @@ mod deploy;
 mod doctor;
 pub mod error;
 mod history;
+mod offer;
 pub mod output;
 mod parameters;
 pub mod rehearse;

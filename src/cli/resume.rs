@@ -9,12 +9,15 @@ use super::args::ResumeArgs;
 use super::deploy::session;
 use super::error::CliError;
 use super::output;
-use super::session::Go;
+use super::session::{Go, busy};
 use super::settings::Settings;
 
 pub async fn resume(settings: Settings, args: ResumeArgs) -> Result<ExitCode, CliError> {
     let runs = Runs::new(&settings.state_directory);
-    let stored = find(&runs, args.run.as_deref(), |run| run.state.resumable())?;
+    let stored = match args.run.as_deref() {
+        Some(run) => runs.load(run)?,
+        None => newest(&runs)?,
+    };
     if !stored.state.resumable() {
         let why = stored.state.closed.clone().unwrap_or_else(|| "it went through to its end".into());
         return Err(CliError::refused(format!("run {} cannot go on: {why}", stored.state.run))
@@ -25,22 +28,39 @@ pub async fn resume(settings: Settings, args: ResumeArgs) -> Result<ExitCode, Cl
 
 pub async fn restore(settings: Settings, run: Option<String>) -> Result<ExitCode, CliError> {
     let runs = Runs::new(&settings.state_directory);
-    let stored = find(&runs, run.as_deref(), |run| run.state.open())?;
+    let stored = match run.as_deref() {
+        Some(run) => runs.load(run)?,
+        None => open(&runs)?.ok_or_else(|| {
+            CliError::refused("no run holds anything: there is nothing to restore")
+                .next("see past runs: catalog-deploy history")
+        })?,
+    };
     if let Some(why) = &stored.state.closed {
-        return Err(CliError::refused(format!("run {} is closed already: {why}", stored.state.run)));
+        return Err(CliError::refused(format!(
+            "run {} is closed already, and holds nothing any more: {why}",
+            stored.state.run
+        ))
+        .next(format!("see what it did: catalog-deploy show {}", stored.state.run)));
     }
     go(settings, &runs, &stored, Vec::new(), Go::GiveUp).await
 }
 
-/// The named run, or the newest one that `wanted` picks.
-fn find(runs: &Runs, run: Option<&str>, wanted: impl Fn(&StoredRun) -> bool) -> Result<StoredRun, CliError> {
-    if let Some(run) = run {
-        return Ok(runs.load(run)?);
+/// The newest run that holds something, is in doubt or half-way.
+fn open(runs: &Runs) -> Result<Option<StoredRun>, CliError> {
+    let (all, _broken) = runs.all()?;
+    Ok(all.into_iter().rev().find(|run| run.state.open()))
+}
+
+/// The run that `resume` means: the open one, else the last one if it did not get to its end. Never an older one behind
+/// it: what came after has overtaken it.
+fn newest(runs: &Runs) -> Result<StoredRun, CliError> {
+    if let Some(run) = open(runs)? {
+        return Ok(run);
     }
     let (all, _broken) = runs.all()?;
     all.into_iter()
-        .rev()
-        .find(wanted)
+        .last()
+        .filter(|run| run.state.resumable())
         .ok_or_else(|| CliError::refused("there is no run to go on with").next("see past runs: catalog-deploy history"))
 }
 
@@ -52,7 +72,7 @@ async fn go(
     go: Go,
 ) -> Result<ExitCode, CliError> {
     if stored.busy {
-        return Err(CliError::refused(format!("run {} is at work in another process", stored.state.run)));
+        return Err(busy(&stored.state.run));
     }
     // The run's own frozen runbook, whatever the file says by now.
     let text = runs.runbook(&stored.state.run)?;
@@ -62,6 +82,11 @@ async fn go(
         return Err(CliError::refused(format!("the frozen runbook of run {} was changed", stored.state.run))
             .next(format!("put it back as it was in {}", stored.directory.display())));
     }
-    let outcome = session(settings, loaded, approvals).go_on(stored, go).await?;
+    let session = session(settings, loaded, approvals);
+    let outcome = session.go_on(stored, go).await?;
+    let outcome = match go {
+        Go::On => session.after(stored.state.run.clone(), outcome).await?,
+        Go::GiveUp => outcome,
+    };
     Ok(output::code(&outcome))
 }

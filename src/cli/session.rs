@@ -18,6 +18,8 @@ use crate::event::{Event, FORMAT, Mode, Refusal};
 use crate::facts::Parameters;
 use crate::journal::Journal;
 use crate::journal::runs::{Runs, StoredRun};
+use crate::journal::status::RunState;
+use crate::journal::store::JournalError;
 use crate::plan::Plan;
 use crate::runbook::Loaded;
 use crate::steps;
@@ -53,19 +55,30 @@ pub struct Session {
 impl Session {
     /// Runs the runbook from its first step.
     pub async fn deploy(&self, parameters: Parameters) -> Result<Outcome, CliError> {
-        self.refuse_open_run()?;
+        if let Some(open) = self.open_run()? {
+            self.offer_to_close(open, &parameters).await?;
+        }
+        let (run, outcome) = self.begin(parameters).await?;
+        self.after(run, outcome).await
+    }
+
+    /// A new run, to its end. Gives its id as well.
+    pub(super) async fn begin(&self, parameters: Parameters) -> Result<(String, Outcome), CliError> {
         let output = Output::of(&self.settings);
         let world = self.world(&output).await?;
         let plan = self.plan(&parameters);
         let run = Runs::new_id(&self.loaded.name, self.clock.now());
-        let (directory, journal) = self.runs.create(&run, &self.loaded.text)?;
+        let (directory, journal) = self.runs.create(&run, &self.loaded.text).map_err(|error| {
+            CliError::refused(format!("{error}. Nothing was changed"))
+                .next("make the state directory writable; nothing is changed without a journal")
+        })?;
         let mode = if parameters.tag.is_some() { Mode::Rollback } else { Mode::Deploy };
-        let start = self.start(run, mode, parameters, &plan);
+        let start = self.start(run.clone(), mode, parameters, &plan);
         let watchers = output.watchers(&self.loaded.runbook, self.slack().await?);
         let recorder = Recorder::begin(journal, start, watchers.sink, self.clock.clone()).map_err(journal_error)?;
         let outcome = self.carry_out(&world, &plan, &Arc::new(recorder), directory, &output, Go::On).await?;
         watchers.delivered.wait().await;
-        Ok(outcome)
+        Ok((run, outcome))
     }
 
     /// Goes on with a stored run, or only gives back what it holds.
@@ -73,10 +86,17 @@ impl Session {
         let output = Output::of(&self.settings);
         let world = self.world(&output).await?;
         let plan = self.plan(&stored.state.parameters);
-        let (journal, events) =
-            Journal::open(&stored.directory).map_err(|error| CliError::failed(error.to_string()))?;
+        let (journal, events) = Journal::open(&stored.directory).map_err(|error| match error {
+            JournalError::Busy { .. } => busy(&stored.state.run),
+            error => CliError::failed(error.to_string()),
+        })?;
+        // As of the moment from which on nobody else writes: another process may have ended it since it was looked at.
+        let state = RunState::replay(&events).map_err(|error| CliError::failed(error.to_string()))?;
+        let state = state.filter(RunState::resumable).ok_or_else(|| {
+            CliError::refused(format!("run {} was ended by another process just now", stored.state.run))
+                .next("catalog-deploy history")
+        })?;
         let watchers = output.watchers(&self.loaded.runbook, self.slack().await?);
-        let state = stored.state.clone();
         let recorder = Recorder::resume(journal, &events, state, watchers.sink, self.clock.clone());
         let resumed = Event::RunResumed { who: who(&self.settings), host: host() };
         recorder.record(resumed).map_err(journal_error)?;
@@ -96,8 +116,9 @@ impl Session {
             .map_err(|error| CliError::failed(format!("could not make a private directory: {error}")))?;
         let stop = StopSignal::default();
         let _signals = signals::watch(&stop, |_| ()).map_err(signal_error)?;
-        let refusals =
-            self.open_run()?.map(|refused| Refusal { what: refused.message, next: refused.next.join("; or ") });
+        let refusals = self
+            .open_run()?
+            .map(|Open { refusal, .. }| Refusal { what: refusal.message, next: refusal.next.join("; or ") });
         let plan_text = self.settings.state_directory.join("previews").join(format!("{}.plan.txt", self.loaded.name));
         // A preview that gets as far as no plan must not seem to have made the last one's.
         match std::fs::remove_file(&plan_text) {
@@ -151,7 +172,7 @@ impl Session {
         })
     }
 
-    fn prompt(&self, output: &Output) -> Result<FlagsThen<Box<dyn Prompt>>, CliError> {
+    pub(super) fn prompt(&self, output: &Output) -> Result<FlagsThen<Box<dyn Prompt>>, CliError> {
         let flags = FlagAnswers::parse(&self.approvals).map_err(|error| CliError::usage(error.to_string()))?;
         let person: Box<dyn Prompt> = match self.asking {
             Asking::Terminal => {
@@ -213,13 +234,12 @@ impl Session {
     }
 
     /// The refusal of a new run while an older one is open, if one is.
-    fn open_run(&self) -> Result<Option<CliError>, CliError> {
+    fn open_run(&self) -> Result<Option<Open>, CliError> {
         let (runs, broken) = self.runs.all()?;
         if let Some(error) = broken.into_iter().next() {
-            return Ok(Some(
-                CliError::refused(format!("a run's journal cannot be read: {error}"))
-                    .next("look at it; if nothing of that run is open any more, move its directory away"),
-            ));
+            let refusal = CliError::refused(format!("a run's journal cannot be read: {error}"))
+                .next("look at it; if nothing of that run is open any more, move its directory away");
+            return Ok(Some(Open { refusal, run: None }));
         }
         let open = runs.into_iter().find(|run| run.state.open() && run.state.runbook == self.loaded.name);
         Ok(open.map(|run| {
@@ -234,15 +254,24 @@ impl Session {
             } else {
                 "left something in doubt".to_owned()
             };
-            CliError::refused(format!("run {} is open: it {why}. Nothing was changed", state.run))
+            let refusal = CliError::refused(format!("run {} is open: it {why}. Nothing was changed", state.run))
                 .next(format!("go on with it: catalog-deploy resume {}", state.run))
-                .next(format!("or give it up: catalog-deploy restore {}", state.run))
+                .next(format!("or give it up: catalog-deploy restore {}", state.run));
+            Open { refusal, run: (!run.busy).then_some(run) }
         }))
     }
+}
 
-    fn refuse_open_run(&self) -> Result<(), CliError> {
-        self.open_run()?.map_or(Ok(()), Err)
-    }
+/// What stands in the way of a new run.
+pub(super) struct Open {
+    pub refusal: CliError,
+    /// The run that could be closed; `None` where it is at work, or cannot be read.
+    pub run: Option<StoredRun>,
+}
+
+pub(super) fn busy(run: &str) -> CliError {
+    CliError::refused(format!("run {run} is at work in another process"))
+        .next("wait for it, or look what it does: catalog-deploy status")
 }
 
 /// What to do with a stored run.

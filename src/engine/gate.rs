@@ -25,10 +25,7 @@ impl Run<'_> {
         self.recorder.record(Event::GateAsked { question: question.clone() })?;
         let gate = &question.gate;
         let flag = if question.expected { gate.clone() } else { format!("{gate}@{}", question.digest) };
-        let answer = tokio::select! {
-            answer = self.prompt.ask(question) => answer?,
-            () = self.stop.soon() => return Err(Trouble::Stopped),
-        };
+        let answer = self.unless_stopped(async { Ok(self.prompt.ask(question).await?) }).await?;
         let Some(answer) = answer else {
             if self.stop.wanted() || self.prompt.can_ask() {
                 return Err(Trouble::Stopped);
@@ -49,7 +46,7 @@ impl Run<'_> {
                 Trouble::NotApproved { what: format!("the gate `{gate}` was declined"), next: String::new() }
             }
         })?;
-        let refusals = self.guards(index).await?;
+        let refusals = self.unless_stopped(self.guards(index)).await?;
         if refusals.is_empty() { Ok(consent) } else { Err(Trouble::Refused(refusals)) }
     }
 

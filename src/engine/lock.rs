@@ -36,8 +36,23 @@ impl Run<'_> {
         let since = self.readers().clock.now();
         let patience = self.parameters().lock_wait.unwrap_or_default();
         let deadline = since + self.readers().clock.scaled(patience);
+        let mut waited = false;
         loop {
-            match self.try_lock(&reference).await? {
+            let tried = match self.try_lock(&reference).await {
+                // A failed poll is not a failed wait. Nothing was pushed: the look comes first.
+                Err(Trouble::Service(error))
+                    if waited
+                        && error.passing()
+                        && !self.recorder.state().in_doubt().iter().any(|step| step == LOCK_STEP)
+                        && self.readers().clock.now() < deadline =>
+                {
+                    self.recorder.tell(Event::PollFailed { step: LOCK_STEP.into(), why: error.to_string() });
+                    self.pause(POLL).await?;
+                    continue;
+                }
+                tried => tried?,
+            };
+            match tried {
                 Taken::Ours(state) => {
                     self.lock_seen_now();
                     self.saw(LOCK_STEP, Evidence::verified(format!("{reference} taken ({})", short(&state.commit))));
@@ -51,10 +66,8 @@ impl Run<'_> {
                     let on =
                         format!("{} on {} to finish run {}", state.record.who, state.record.host, state.record.run);
                     self.recorder.tell(Event::Waiting { step: LOCK_STEP.into(), on, since, deadline });
-                    tokio::select! {
-                        () = self.readers().clock.sleep(POLL) => {}
-                        () = self.stop.soon() => return Err(Trouble::Stopped),
-                    }
+                    waited = true;
+                    self.pause(POLL).await?;
                 }
             }
         }
@@ -67,7 +80,8 @@ impl Run<'_> {
     /// Looks, and if it is free takes it: intent first.
     async fn try_lock(&self, reference: &str) -> Result<Taken, Trouble> {
         let state = self.recorder.state();
-        if let Some(found) = self.readers().lock.holder().await? {
+        let holder = self.unless_stopped(async { Ok(self.readers().lock.holder().await?) }).await?;
+        if let Some(found) = holder {
             // Our own from before a crash: the record names the run, the journal the commit.
             if found.record.run == state.run {
                 self.settle(LOCK_STEP, true)?;
@@ -141,6 +155,30 @@ impl Run<'_> {
                 what: "the run lock is gone: somebody freed it while this run was at work".into(),
                 next: "ask who did; then go on with `catalog-deploy resume`".into(),
             }),
+        }
+    }
+
+    /// Before something is given back: what is in this checkout is ours alone, whoever holds the lock by now; what is in
+    /// the world must wait while somebody else deploys over it. A lock that is free keeps nobody from it.
+    pub(super) async fn nobody_else_deploys(&self, held: &Held) -> Result<(), Trouble> {
+        if matches!(held.place, Place::Checkout { .. }) {
+            return Ok(());
+        }
+        let readers = self.readers();
+        if readers.lock.reference().is_none() || readers.clock.uptime().saturating_sub(self.lock_seen()) < FRESH {
+            return Ok(());
+        }
+        let run = self.recorder.state().run;
+        match readers.lock.holder().await? {
+            Some(state) if state.record.run != run => {
+                let age = age(&state, readers.clock.now());
+                Err(locked(&state, &age, &self.runbook_name()))
+            }
+            Some(_) => {
+                self.lock_seen_now();
+                Ok(())
+            }
+            None => Ok(()),
         }
     }
 

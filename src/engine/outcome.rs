@@ -2,8 +2,10 @@
 
 use crate::event::{Refusal, StepResult};
 use crate::facts::Held;
-use crate::journal::status::RunState;
+use crate::journal::status::{RunState, StepState};
 use crate::step::Trouble;
+
+use super::StopSignal;
 
 /// The end of a run. `reason` is stable: scripts match on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,14 +52,26 @@ pub fn step_result(trouble: &Trouble) -> StepResult {
     }
 }
 
+/// What a run that gave up could not give back, with the reason.
+pub fn not_given_back(state: &RunState, kept: &[(Held, String)]) -> Outcome {
+    let message = format!("a person is needed now; run {} still holds {}", state.run, listed(kept));
+    Outcome::new(9, "not-given-back", message)
+        .next(format!("catalog-deploy restore {}", state.run))
+        .next(format!("catalog-deploy status {}", state.runbook))
+}
+
+fn listed(kept: &[(Held, String)]) -> String {
+    kept.iter().map(|(held, why)| format!("{held}: {why}")).collect::<Vec<_>>().join("; ")
+}
+
 /// Judges the end of a run. `kept` is what could not be given back, with the reason.
-pub fn judge(state: &RunState, end: Result<(), Failure>, kept: &[(Held, String)], signal: Option<i32>) -> Outcome {
+pub fn judge(state: &RunState, end: Result<(), Failure>, kept: &[(Held, String)], stop: &StopSignal) -> Outcome {
     let mut outcome = match end {
         Ok(()) => finished(state),
-        Err(failure) => failed(state, &failure, signal),
+        Err(failure) => failed(state, &failure, stop),
     };
     if !kept.is_empty() {
-        let list = kept.iter().map(|(held, why)| format!("{held}: {why}")).collect::<Vec<_>>().join("; ");
+        let list = listed(kept);
         outcome.message = format!("{}. A person is needed now, still held: {list}", outcome.message);
         outcome.exit = 9;
         outcome.reason = "not-given-back";
@@ -110,18 +124,24 @@ fn finished(state: &RunState) -> Outcome {
     }
 }
 
-fn failed(state: &RunState, failure: &Failure, signal: Option<i32>) -> Outcome {
+/// The gates that a resume asks before it comes to `step`: their change was given back, or never came about.
+fn asked_again(state: &RunState, step: &str) -> String {
+    let earlier = state.heads.iter().take_while(|head| head.id != step);
+    let open = earlier.filter(|head| head.gate && !matches!(state.steps.get(&head.id), Some(StepState::Ended(_))));
+    open.map(|head| format!("--approve {} ", head.id)).collect()
+}
+
+fn interrupted(signal: Option<i32>, message: String) -> Outcome {
+    Outcome::new(128 + signal.and_then(|signal| u8::try_from(signal).ok()).unwrap_or(2), "interrupted", message)
+}
+
+fn failed(state: &RunState, failure: &Failure, stop: &StopSignal) -> Outcome {
     let resume = format!("catalog-deploy resume {}", state.run);
     let changed = state.changed();
     let text = failure.trouble.to_string();
     let message = format!("{}: {text}", failure.step);
     match &failure.trouble {
-        Trouble::Stopped => {
-            let signal = signal.unwrap_or(2);
-            let exit = 128 + u8::try_from(signal).unwrap_or(2);
-            let outcome = Outcome::new(exit, "interrupted", format!("stopped at {}", failure.step));
-            outcome.next(resume)
-        }
+        Trouble::Stopped => interrupted(stop.signal(), format!("stopped at {}", failure.step)).next(resume),
         Trouble::Refused(refusals) => {
             let mut outcome = if changed {
                 Outcome::new(1, "refused-after-change", message)
@@ -144,10 +164,19 @@ fn failed(state: &RunState, failure: &Failure, signal: Option<i32>) -> Outcome {
             let needs = next.contains("--approve");
             let reason = if needs { "gate-needs-answer" } else { "gate-declined" };
             let outcome = Outcome::new(5, reason, message);
-            if needs { outcome.next(format!("{resume} {next}")) } else { outcome.next(next.clone()).next(resume) }
+            let again = asked_again(state, &failure.step);
+            if needs {
+                outcome.next(format!("{resume} {again}{next}"))
+            } else {
+                outcome.next(next.clone()).next(resume)
+            }
         }
         Trouble::Locked { next, .. } => Outcome::new(6, "locked", message).next(next.clone()),
         Trouble::Deadline { next, .. } => Outcome::new(8, "still-waiting", message).next(next.clone()).next(resume),
+        // The command at work was asked to stop: that it failed is what was asked for.
+        Trouble::Failed { next, .. } | Trouble::InDoubt { next, .. } if stop.child_stopped().is_some() => {
+            interrupted(stop.signal(), message).next(next.clone()).next(resume)
+        }
         Trouble::Failed { next, .. } | Trouble::InDoubt { next, .. } => {
             let reason = if matches!(failure.trouble, Trouble::InDoubt { .. }) { "in-doubt" } else { "step-failed" };
             Outcome::new(1, reason, message).next(next.clone()).next(resume)

@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard};
 use crate::adapters::clock::Clock;
 use crate::event::{Ended, Event, Stamped};
 use crate::journal::status::RunState;
+use crate::journal::store::JournalError;
 use crate::journal::{DurableIntent, Journal};
 use crate::report::Sink;
 use crate::step::{Effect, Trouble};
@@ -13,6 +14,22 @@ struct Inner {
     journal: Journal,
     state: RunState,
     sink: Box<dyn Sink>,
+}
+
+impl Inner {
+    /// The state moves only with what is on disk: an intent that could not be written was never had, and must not pass
+    /// for an effect in doubt.
+    fn write<T>(
+        &mut self,
+        stamped: &Stamped,
+        write: impl FnOnce(&mut Journal, &Stamped) -> Result<T, JournalError>,
+    ) -> Result<T, Trouble> {
+        let mut next = self.state.clone();
+        next.apply(stamped).map_err(Trouble::Journal)?;
+        let written = write(&mut self.journal, stamped).map_err(|error| Trouble::Journal(error.to_string()))?;
+        self.state = next;
+        Ok(written)
+    }
 }
 
 /// Shared by all parts of one run.
@@ -60,11 +77,7 @@ impl Recorder {
         let mut inner = self.lock();
         let stamped = Stamped { at: self.clock.now(), event };
         let written = if stamped.event.durable() {
-            inner
-                .state
-                .apply(&stamped)
-                .and_then(|()| inner.journal.append(&stamped).map_err(|error| error.to_string()))
-                .map_err(Trouble::Journal)
+            inner.write(&stamped, |journal, stamped| journal.append(stamped))
         } else {
             Ok(())
         };
@@ -106,8 +119,7 @@ impl Recorder {
                 forever,
             },
         };
-        inner.state.apply(&stamped).map_err(Trouble::Journal)?;
-        let intent = inner.journal.intend(&stamped).map_err(|error| Trouble::Journal(error.to_string()))?;
+        let intent = inner.write(&stamped, |journal, stamped| journal.intend(stamped))?;
         inner.sink.event(&stamped);
         Ok(intent)
     }

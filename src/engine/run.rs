@@ -15,20 +15,20 @@ use crate::adapters::{Readers, World};
 use crate::event::{Ended, Event, Evidence, Question, StepResult};
 use crate::facts::{Fact, FactKind, Held, Parameters};
 use crate::journal::DurableIntent;
-use crate::journal::status::{LOCK_STEP, RunState, StepState};
+use crate::journal::status::{EffectState, LOCK_STEP, RunState, StepState};
 use crate::plan::approval::Consent;
 use crate::plan::{Plan, PlannedStep};
 use crate::runbook::Runbook;
-use crate::step::{Act, Decision, Effect, Finding, Ledger, Look, Returned, Trouble, Undo, Wait};
+use crate::step::{Act, Decision, Effect, Finding, Ledger, Look, Returned, Settled, Trouble, Undo, Wait};
 
-use super::outcome::{Failure, Outcome, judge, step_result};
+use super::outcome::{Failure, Outcome, judge, not_given_back, step_result};
 use super::{Recorder, StopSignal};
 
 /// How often one step may act before it is told that acting does not help.
 const MOST_ACTS: usize = 4;
 /// How long a service may be out of reach while the end of an effect is looked up. Runbook time.
-const PATIENCE: Duration = Duration::from_secs(120);
-const PAUSE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PAUSE: Duration = Duration::from_secs(3);
 
 /// One run, fresh or resumed.
 pub struct Run<'a> {
@@ -90,7 +90,10 @@ impl<'a> Run<'a> {
     /// Runs to an end, whatever it is: everything held is given back, the lock last.
     pub async fn carry_out(&self) -> Outcome {
         let end = match self.take_lock().await {
-            Ok(()) => self.steps().await,
+            Ok(()) => match self.find_out_all().await {
+                Ok(()) => self.steps().await,
+                Err(failure) => Err(failure),
+            },
             Err(trouble) => {
                 let result = step_result(&trouble);
                 self.recorder.tell(Event::StepFinished { step: LOCK_STEP.into(), result });
@@ -102,22 +105,32 @@ impl<'a> Run<'a> {
 
     /// Gives back what is held and does nothing else.
     pub async fn give_up(&self) -> Outcome {
+        // What stays in doubt stands in the way of giving back, and is told there.
+        if let Err(failure) = self.find_out_all().await {
+            self.recorder.tell(Event::Warned { text: format!("{}: {}", failure.step, failure.trouble) });
+        }
         let kept = self.unwind().await;
         let state = self.recorder.state();
-        let outcome = judge(&state, Ok(()), &kept, None);
         let outcome = if kept.is_empty() {
             Outcome::new(0, "restored", format!("nothing is held any more by run {}; it is closed", state.run))
         } else {
-            outcome
+            not_given_back(&state, &kept)
         };
         self.finish(&outcome, kept.is_empty().then(|| "restored".to_owned()));
         outcome
     }
 
     async fn end(&self, end: Result<(), Failure>) -> Outcome {
+        // A step that failed may have left its effect in doubt, and DAGs stay paused while it is. (After any other end
+        // the effect was looked up already, or nothing was attempted.)
+        if let Err(Failure { trouble: Trouble::Failed { .. }, .. }) = &end
+            && let Err(failure) = self.find_out_all().await
+        {
+            self.recorder.tell(Event::Warned { text: format!("{}: {}", failure.step, failure.trouble) });
+        }
         let kept = self.unwind().await;
         let state = self.recorder.state();
-        let outcome = judge(&state, end, &kept, self.stop.signal());
+        let outcome = judge(&state, end, &kept, self.stop);
         let close = match outcome.exit {
             0 | 7 => Some("went through to its end".to_owned()),
             _ => None,
@@ -152,9 +165,10 @@ impl<'a> Run<'a> {
             let result = match &planned.skip {
                 Some(why) => Ok(StepResult::Skipped { why: why.clone() }),
                 // A bug in a step must end as a journalled failure with everything given back.
-                None => AssertUnwindSafe(self.step(index, planned)).catch_unwind().await.unwrap_or_else(|panic| {
-                    Err(Trouble::Failed { what: format!("the step broke: {}", said(&*panic)), next: String::new() })
-                }),
+                None => AssertUnwindSafe(self.step(index, planned))
+                    .catch_unwind()
+                    .await
+                    .unwrap_or_else(|panic| Err(broke(&*panic))),
             };
             match result {
                 Ok(result) => {
@@ -193,11 +207,16 @@ impl<'a> Run<'a> {
         let since = self.readers().clock.now();
         let mut approved: Option<(String, Consent)> = None;
         for acted in 0..=MOST_ACTS {
-            let finding = self.look(planned, since, acted > 0).await?;
+            let finding = if acted == 0 {
+                // Nothing is under way yet, so a look can be given up at any moment.
+                self.unless_stopped(self.look(planned, since, false)).await?
+            } else {
+                self.look(planned, since, true).await?
+            };
             match finding.decision {
                 Decision::Satisfied => {
                     self.settle(id, true)?;
-                    return Ok(if acted > 0 { StepResult::Changed } else { StepResult::Satisfied });
+                    return Ok(if self.did(id) { StepResult::Changed } else { StepResult::Satisfied });
                 }
                 Decision::Unhealthy(why) => return Ok(StepResult::Unhealthy { why }),
                 Decision::Inconclusive(why) => return Ok(StepResult::Inconclusive { why }),
@@ -218,7 +237,8 @@ impl<'a> Run<'a> {
                     let made = self.act(planned, since, &question, &consent).await;
                     approved = Some((question.digest, consent));
                     match made {
-                        Ok(()) | Err(Trouble::InDoubt { .. }) => {}
+                        Ok(()) => {}
+                        Err(Trouble::InDoubt { .. }) => self.find_out(planned, since).await?,
                         Err(trouble) => return Err(trouble),
                     }
                 }
@@ -228,6 +248,84 @@ impl<'a> Run<'a> {
             what: "it was changed, and still is not as wanted".into(),
             next: "look at the output above".into(),
         })
+    }
+
+    /// Whether this run changed anything at this step, in this process or an earlier one.
+    fn did(&self, step: &str) -> bool {
+        let done =
+            |effect: &EffectState| effect.step == step && effect.returns.is_none() && effect.ended == Some(Ended::Done);
+        self.recorder.state().effects.values().any(done)
+    }
+
+    /// Finds out how everything ended that nobody wrote down, before anything else is looked at: while an apply of an
+    /// earlier process is at work, Airflow may be down and no other look means anything.
+    async fn find_out_all(&self) -> Result<(), Failure> {
+        let since = self.readers().clock.now();
+        for planned in self.plan.steps.iter().filter(|planned| self.unsure(planned)) {
+            let fail = |trouble| Failure { step: planned.head.id.clone(), trouble };
+            self.recorder.record(Event::StepStarted { step: planned.head.id.clone() }).map_err(fail)?;
+            let found = AssertUnwindSafe(self.find_out(planned, since)).catch_unwind().await;
+            found.unwrap_or_else(|panic| Err(broke(&*panic))).map_err(fail)?;
+        }
+        Ok(())
+    }
+
+    /// An effect of this step is in doubt; or an apply was done and the process died before it noted what follows.
+    fn unsure(&self, planned: &PlannedStep) -> bool {
+        let state = self.recorder.state();
+        let applies = planned.step.gives().contains(&FactKind::Applied);
+        state.in_doubt().contains(&planned.head.id)
+            || (applies && state.facts.applied.is_none() && self.did(&planned.head.id))
+    }
+
+    /// Asks the world how the effects of one step ended, and writes it down.
+    async fn find_out(&self, planned: &PlannedStep, since: Timestamp) -> Result<(), Trouble> {
+        let clock = &self.readers().clock;
+        let id = &planned.head.id;
+        let mut unseen: Option<Timestamp> = None;
+        loop {
+            let glance = self.glance(planned, since);
+            let poll = match planned.step.settle(glance.look()).await {
+                Ok(Settled::TookEffect(facts)) => {
+                    facts.iter().try_for_each(|fact| self.learn_new(id, fact))?;
+                    return self.settle(id, true);
+                }
+                Ok(Settled::InPart) => return self.settle(id, true),
+                Ok(Settled::NoEffect) => return self.settle(id, false),
+                Ok(Settled::Unknown(refusal)) => {
+                    return Err(Trouble::InDoubt { what: refusal.what, next: refusal.next });
+                }
+                Ok(Settled::UnderWay(wait)) => {
+                    unseen = None;
+                    let deadline = since + clock.scaled(wait.at_most);
+                    if clock.now() >= deadline {
+                        let what = format!("still waiting for {}", wait.on);
+                        return Err(Trouble::Deadline { what, next: wait.next });
+                    }
+                    self.recorder.tell(Event::Waiting { step: id.clone(), on: wait.on, since, deadline });
+                    wait.poll
+                }
+                Err(Trouble::Service(error)) if error.passing() => {
+                    let first = *unseen.get_or_insert(clock.now());
+                    if clock.now() >= first + clock.scaled(PATIENCE) {
+                        return Err(self.unseen(planned, error));
+                    }
+                    self.recorder.tell(Event::PollFailed { step: id.clone(), why: error.to_string() });
+                    PAUSE
+                }
+                Err(trouble) => return Err(trouble),
+            };
+            self.pause(poll).await?;
+        }
+    }
+
+    /// Gives `look` up at once when a stop is wanted. Only for what changes nothing.
+    pub(super) async fn unless_stopped<T>(&self, look: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
+        tokio::select! {
+            biased;
+            () = self.stop.soon() => Err(Trouble::Stopped),
+            found = look => found,
+        }
     }
 
     /// Observes until there is something else to say than "wait", or the deadline passes (then the wait comes back).
@@ -287,7 +385,7 @@ impl<'a> Run<'a> {
     }
 
     /// Ends at once when a stop is wanted.
-    async fn pause(&self, poll: Duration) -> Result<(), Trouble> {
+    pub(super) async fn pause(&self, poll: Duration) -> Result<(), Trouble> {
         tokio::select! {
             () = self.readers().clock.sleep(poll) => Ok(()),
             () = self.stop.soon() => Err(Trouble::Stopped),
@@ -332,7 +430,8 @@ impl<'a> Run<'a> {
         question: &Question,
         consent: &Consent,
     ) -> Result<(), Trouble> {
-        let ledger = RunLedger { run: self, returns: None, forever: matches!(planned.step.undo(), Undo::Never(_)) };
+        let forever = matches!(planned.step.undo(), Undo::Never(_));
+        let ledger = RunLedger { run: self, returns: None, forever };
         let glance = self.glance(planned, since);
         let act = Act::new(glance.look(), self.stop.child(), self.world, &ledger, consent);
         planned.step.act(act, question).await
@@ -343,7 +442,7 @@ impl<'a> Run<'a> {
         let Some(planned) = self.plan.step(&held.step) else {
             return Ok(Returned::NotYet("the runbook no longer has the step that took it".into()));
         };
-        let ledger = RunLedger { run: self, returns: Some(held.id.clone()), forever: false };
+        let ledger = RunLedger { run: self, returns: Some(held), forever: false };
         let consent = Consent::to_give_back(held);
         let glance = self.glance(planned, self.readers().clock.now());
         let act = Act::new(glance.look(), self.stop.child(), self.world, &ledger, &consent);
@@ -414,15 +513,20 @@ impl Glance<'_> {
 /// The run's journal as a step sees it. `returns` marks effects that give something back.
 struct RunLedger<'a, 'b> {
     run: &'a Run<'b>,
-    returns: Option<String>,
+    returns: Option<&'a Held>,
     forever: bool,
 }
 
 #[async_trait]
 impl Ledger for RunLedger<'_, '_> {
     async fn intend(&self, step: &str, effect: &Effect) -> Result<DurableIntent, Trouble> {
-        self.run.lock_is_ours().await?;
-        self.run.recorder.intend(step, effect, self.returns.clone(), self.forever)
+        match self.returns {
+            Some(held) => self.run.nobody_else_deploys(held).await?,
+            // A change in progress is finished first; the next one is not begun.
+            None if self.run.stop.wanted() => return Err(Trouble::Stopped),
+            None => self.run.lock_is_ours().await?,
+        }
+        self.run.recorder.intend(step, effect, self.returns.map(|held| held.id.clone()), self.forever)
     }
 
     fn ended(&self, intent: DurableIntent, ended: Ended) -> Result<(), Trouble> {
@@ -436,6 +540,12 @@ impl Ledger for RunLedger<'_, '_> {
     async fn give_back(&self, held: &Held) -> Result<Returned, Trouble> {
         self.run.give_back_one(held).await
     }
+}
+
+/// A bug in a step, as the end of it.
+pub(super) fn broke(panic: &(dyn std::any::Any + Send)) -> Trouble {
+    let next = "report this as a bug, with the run's journal".into();
+    Trouble::Failed { what: format!("the step broke: {}", said(panic)), next }
 }
 
 /// What a panic said.

@@ -42,6 +42,17 @@ impl StopSignal {
         let _ended = level.wait_for(|level| *level != Stop::No).await;
     }
 
+    /// Ends at the second signal, which is for those who will not even wait for what is owed.
+    pub async fn again(&self) {
+        let mut level = self.level.subscribe();
+        let _ended = level.wait_for(|level| *level == Stop::Child).await;
+    }
+
+    /// The first signal, if a second one asked the child at work to stop as well.
+    pub fn child_stopped(&self) -> Option<i32> {
+        self.signal().filter(|_| *self.child.borrow())
+    }
+
     /// Turns true when a child should get its SIGINT.
     pub fn child(&self) -> watch::Receiver<bool> {
         self.child.subscribe()

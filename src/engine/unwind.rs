@@ -1,10 +1,14 @@
 //! Gives back what the run holds, newest first, the lock last; on success, failure, Ctrl-C and `restore` alike.
 
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt;
+
 use crate::event::Event;
 use crate::facts::{Held, Thing};
 use crate::step::{Returned, Trouble};
 
-use super::run::Run;
+use super::run::{PATIENCE, PAUSE, Run, broke};
 
 impl Run<'_> {
     /// Returns what could not be given back, and why. Whatever fails, the rest is still tried; only the lock stays while
@@ -40,8 +44,31 @@ impl Run<'_> {
         kept
     }
 
+    /// Airflow boots for minutes after an apply, and a network has hiccups: what is owed is tried again for a while. A
+    /// second signal ends the patience, not what is owed.
+    async fn patiently(&self, held: &Held) -> Result<Returned, Trouble> {
+        let clock = &self.readers().clock;
+        let since = clock.now();
+        let deadline = since + clock.scaled(PATIENCE);
+        loop {
+            let tried = AssertUnwindSafe(self.give_back_one(held)).catch_unwind().await;
+            match tried.unwrap_or_else(|panic| Err(broke(&*panic))) {
+                Err(Trouble::Service(error)) if error.passing() && clock.now() < deadline => {
+                    let (step, on) = (held.step.clone(), format!("an answer, to give back {held} ({error})"));
+                    self.recorder.tell(Event::Waiting { step, on, since, deadline });
+                    tokio::select! {
+                        biased;
+                        () = self.stop.again() => return Err(error.into()),
+                        () = clock.sleep(PAUSE) => {}
+                    }
+                }
+                tried => return tried,
+            }
+        }
+    }
+
     async fn returned(&self, held: &Held) -> Result<(), String> {
-        match self.give_back_one(held).await {
+        match self.patiently(held).await {
             Ok(Returned::Back(_)) => Ok(()),
             Ok(Returned::NotOurs(why)) => {
                 self.recorder.tell(Event::Warned { text: format!("{held}: left alone, {why}") });

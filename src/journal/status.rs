@@ -64,6 +64,8 @@ pub struct EffectState {
     /// `None`: intended, and nobody wrote down how it ended.
     pub ended: Option<Ended>,
     pub returns: Option<String>,
+    /// What it made permanent, with its place among what is held: owed again where it turns out to have had no effect.
+    pub kept: Vec<(usize, Held)>,
     /// Its step cannot take it back.
     pub forever: bool,
 }
@@ -180,6 +182,7 @@ impl RunState {
                     what: what.clone(),
                     ended: None,
                     returns: returns.clone(),
+                    kept: Vec::new(),
                     forever: *forever,
                 };
                 self.intend(effect, state, holds, keeps)?;
@@ -215,7 +218,7 @@ impl RunState {
         Ok(())
     }
 
-    fn intend(&mut self, id: &str, effect: EffectState, holds: &[Held], keeps: &[String]) -> Result<(), String> {
+    fn intend(&mut self, id: &str, mut effect: EffectState, holds: &[Held], keeps: &[String]) -> Result<(), String> {
         if self.effects.contains_key(id) {
             return Err(format!("{id} was intended before"));
         }
@@ -231,7 +234,11 @@ impl RunState {
                 self.held.push(held.clone());
             }
         }
-        self.held.retain(|held| !keeps.contains(&held.id));
+        for id in keeps {
+            if let Some(at) = self.held.iter().position(|held| &held.id == id) {
+                effect.kept.push((at, self.held.remove(at)));
+            }
+        }
         self.effects.insert(id.to_owned(), effect);
         Ok(())
     }
@@ -242,6 +249,11 @@ impl RunState {
             return Err(format!("{effect} has ended already"));
         }
         known.ended = Some(ended.clone());
+        if matches!(ended, Ended::Refused { .. }) {
+            while let Some((at, held)) = known.kept.pop() {
+                self.held.insert(at.min(self.held.len()), held);
+            }
+        }
         if known.returns.is_none() {
             let step = known.step.clone();
             self.move_step(&step, Move::Outcome, None)?;

@@ -28,7 +28,7 @@ use crate::adapters::{Cause, ServiceError, Writers};
 use crate::event::{Evidence, Question, Refusal};
 use crate::facts::{AppliedFact, Fact, FactKind};
 use crate::plan::digest::digest;
-use crate::step::{Act, Decision, Effect, Finding, Look, Step, Trouble, Undo, Wait};
+use crate::step::{Act, Decision, Effect, Finding, Look, Settled, Step, Trouble, Undo, Wait};
 
 /// How long one look waits for an earlier process' apply before it is reported as a wait.
 const GLANCE: Duration = Duration::from_secs(2);
@@ -190,38 +190,44 @@ async fn errored_state(look: &Look<'_>) -> Result<Option<Refusal>, Trouble> {
     }
 }
 
-/// What became of an apply whose end is not known; `Err` holds the finding that ends the look.
-async fn settle_doubt(look: Look<'_>) -> Result<Result<Evidence, Box<Finding>>, Trouble> {
+/// What became of an apply whose end is not known.
+async fn settle_doubt(look: Look<'_>) -> Result<Settled, Trouble> {
     if let Some(traces) = latest_traces(look.workspace, look.step) {
         // Its lines were shown, or kept, by the process that started it.
         let quiet: LineSink = Arc::new(|_: &str| ());
         match tokio::time::timeout(GLANCE, look.readers.commands.wait_recorded(&traces, quiet)).await {
             Ok(ended) => drop(ended?),
             Err(_) => {
-                return Ok(Err(Box::new(Finding::new(Decision::Wait(Wait {
+                return Ok(Settled::UnderWay(Wait {
                     on: "the apply that an earlier process of this run started to end".into(),
                     poll: Duration::from_secs(5),
                     at_most: ORPHAN,
                     next: format!("look at {}, then `catalog-deploy resume`", traces.output.display()),
                     refuse_after: false,
-                })))));
+                }));
             }
         }
     }
     if let Some(refusal) = errored_state(&look).await? {
-        return Ok(Err(Box::new(Finding::new(Decision::Blocked(vec![refusal])))));
+        return Ok(Settled::Unknown(refusal));
     }
-    Ok(match landed(look).await? {
-        Landed::Yes => {
-            let fact = applied(&look, true, skew(&look).await);
-            Err(Box::new(Finding::satisfied("a plan finds nothing left to do: the apply took effect").learned(fact)))
+    let (evidence, settled) = match landed(look).await? {
+        Landed::Yes => (
+            Evidence::verified("a plan finds nothing left to do: the apply took effect"),
+            Settled::TookEffect(vec![applied(&look, true, skew(&look).await)]),
+        ),
+        Landed::No => (
+            Evidence::verified("a plan finds all that was approved: the earlier apply took no effect"),
+            Settled::NoEffect,
+        ),
+        Landed::Partly { left } => {
+            let left = left.join(", ");
+            let text = format!("the earlier apply did not take effect completely; left: {left}");
+            (Evidence::warning(text), Settled::InPart)
         }
-        Landed::No => Ok(Evidence::verified("a plan finds all that was approved: the earlier apply took no effect")),
-        Landed::Partly { left } => Ok(Evidence::warning(format!(
-            "the earlier apply did not take effect completely; left: {}",
-            left.join(", ")
-        ))),
-    })
+    };
+    look.saw(evidence);
+    Ok(settled)
 }
 
 #[async_trait]
@@ -241,21 +247,25 @@ impl Step for Apply {
             let what = if applied.changed { "applied" } else { "nothing to apply" };
             return Ok(Finding::satisfied(format!("{what} at {}", applied.ended_at)));
         }
-        let mut earlier = None;
         if look.in_doubt.iter().any(|step| step == look.step) {
             match settle_doubt(look).await? {
-                Ok(evidence) => earlier = Some(evidence),
-                Err(finding) => return Ok(*finding),
+                Settled::TookEffect(learned) => {
+                    return Ok(Finding { learned, ..Finding::new(Decision::Satisfied) });
+                }
+                Settled::UnderWay(wait) => return Ok(Finding::new(Decision::Wait(wait))),
+                Settled::Unknown(refusal) => return Ok(Finding::new(Decision::Blocked(vec![refusal]))),
+                Settled::InPart | Settled::NoEffect => {}
             }
         }
         if let Some(refusal) = errored_state(&look).await? {
             return Ok(Finding::new(Decision::Blocked(vec![refusal])));
         }
-        let mut finding = self.decide(look, None).await?;
-        if let Some(evidence) = earlier {
-            finding.evidence.insert(0, evidence);
-        }
-        Ok(finding)
+        self.decide(look, None).await
+    }
+
+    /// Needs no plan to approve, so it works with the flag false as well.
+    async fn settle(&self, look: Look<'_>) -> Result<Settled, Trouble> {
+        settle_doubt(look).await
     }
 
     /// Plans in the copy, where the version is bumped and the flag true; takes no state lock.

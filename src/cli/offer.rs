@@ -1,0 +1,220 @@
+//! What a person at the terminal is offered when a run ended badly, or an open one stands in the way of a rollback.
+//!
+//! Which offers there are is decided purely; nothing is offered where nobody can be asked.
+
+use crate::adapters::prompt::Prompt;
+use crate::engine::Outcome;
+use crate::event::{Question, Strength};
+use crate::facts::Parameters;
+use crate::journal::status::RunState;
+use crate::plan::approval::Consent;
+
+use super::error::CliError;
+use super::output::{Output, say};
+use super::session::{Asking, Go, Open, Session};
+
+/// One way on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Offer {
+    Resume,
+    /// Deploy this tag, which ran before.
+    RollBack(String),
+    Leave,
+}
+
+impl Offer {
+    fn text(&self) -> String {
+        match self {
+            Self::Resume => "go on with it now (resume)".into(),
+            Self::RollBack(tag) => format!("roll back to {tag} (what ran before)"),
+            Self::Leave => "leave it; nothing is running".into(),
+        }
+    }
+}
+
+/// After an apply that was tried and did not work out. Nothing is offered while something could not be given back (that
+/// comes first), after a signal (the person wants to be let go), or while it is not known how the apply ended.
+fn offers(state: &RunState, outcome: &Outcome) -> Vec<Offer> {
+    let applies = |step: &str| state.heads.iter().any(|head| head.id == step && head.kind == "apply");
+    let tried = state.effects.values().any(|effect| applies(&effect.step) && effect.returns.is_none());
+    let known = !state.in_doubt().iter().any(|step| applies(step));
+    if outcome.exit != 1 || !tried || !known || state.facts.applied.is_some() || !state.resumable() {
+        return Vec::new();
+    }
+    let mut offers = vec![Offer::Resume];
+    let wanted = state.facts.target.as_ref().map(|target| &target.tag);
+    // A tag that is only inferred (from main, from an open pull request) is nothing to deploy at a keystroke.
+    let running = state.facts.running.as_ref().filter(|running| running.certain && Some(&running.tag) != wanted);
+    offers.extend(running.map(|running| Offer::RollBack(running.tag.clone())));
+    offers.push(Offer::Leave);
+    offers
+}
+
+/// Whether an open run may be closed to make way: only for a rollback, which is what helps at 3 a.m.
+fn may_close(open: &Open, parameters: &Parameters, asking: Asking) -> bool {
+    open.run.is_some() && parameters.tag.is_some() && asking == Asking::Terminal
+}
+
+impl Session {
+    /// The end of a run, and what the person chose to do about it.
+    pub(super) async fn after(&self, mut run: String, mut outcome: Outcome) -> Result<Outcome, CliError> {
+        while self.asking == Asking::Terminal {
+            let stored = self.runs.load(&run)?;
+            match self.choose(offers(&stored.state, &outcome)).await? {
+                Offer::Leave => break,
+                Offer::Resume => outcome = self.go_on(&stored, Go::On).await?,
+                Offer::RollBack(tag) => {
+                    let closed = self.go_on(&stored, Go::GiveUp).await?;
+                    if closed.exit != 0 {
+                        return Ok(closed);
+                    }
+                    let mut parameters = stored.state.parameters.clone();
+                    parameters.tag = Some(tag);
+                    (run, outcome) = self.begin(parameters).await?;
+                }
+            }
+        }
+        Ok(outcome)
+    }
+
+    async fn choose(&self, mut offers: Vec<Offer>) -> Result<Offer, CliError> {
+        if offers.is_empty() {
+            return Ok(Offer::Leave);
+        }
+        let texts: Vec<String> = offers.iter().map(Offer::text).collect();
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let prompt = self.prompt(&Output::of(&self.settings))?;
+        let chosen = prompt.choose("the apply did not work out; what now?", &texts).await?;
+        Ok(chosen.filter(|index| *index < offers.len()).map_or(Offer::Leave, |index| offers.swap_remove(index)))
+    }
+
+    /// Closes the open run if the person says so; otherwise the refusal stands.
+    pub(super) async fn offer_to_close(&self, open: Open, parameters: &Parameters) -> Result<(), CliError> {
+        let (true, Some(stored), Some(tag)) = (may_close(&open, parameters, self.asking), &open.run, &parameters.tag)
+        else {
+            return Err(open.refusal);
+        };
+        let run = &stored.state.run;
+        let held = stored.state.held.iter().rev().map(|held| format!("give back {held}"));
+        let question = Question {
+            gate: "close-open-run".into(),
+            title: format!("Close run {run} and roll back to {tag}"),
+            summary: std::iter::once(open.refusal.message.clone())
+                .chain(held)
+                .chain([format!("close run {run}: it cannot be resumed afterwards"), format!("then deploy {tag}")])
+                .collect(),
+            digest: crate::plan::digest::digest(&[run, tag]),
+            expected: true,
+            strength: Strength::Yes,
+            details: None,
+        };
+        let prompt = self.prompt(&Output::of(&self.settings))?;
+        let answer = prompt.ask(&question).await?;
+        if !answer.is_some_and(|answer| Consent::answered(&question, &answer).is_ok()) {
+            return Err(open.refusal);
+        }
+        let closed = self.go_on(stored, Go::GiveUp).await?;
+        if closed.exit == 0 {
+            say(&format!("run {run} is closed; rolling back to {tag}"));
+            return Ok(());
+        }
+        Err(closed.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Ended, Event, FORMAT, Mode, Stamped, StepHead};
+    use crate::facts::{AppliedFact, Fact, RunningFact, TargetFact};
+
+    fn at(event: Event) -> Stamped {
+        Stamped { at: jiff::Timestamp::UNIX_EPOCH, event }
+    }
+
+    /// A run whose apply ended as `ended` says, with `more` known.
+    fn state(ended: Option<Ended>, more: Vec<Fact>) -> RunState {
+        let head = StepHead { id: "tf".into(), title: "".into(), kind: "apply".into(), gate: true, locked: true };
+        let mut events = vec![at(Event::RunStarted {
+            format: FORMAT,
+            run: "r".into(),
+            runbook: "prod".into(),
+            source: "built in".into(),
+            hash: String::new(),
+            title: String::new(),
+            mode: Mode::Deploy,
+            who: "ada".into(),
+            host: "laptop".into(),
+            parameters: Parameters::default(),
+            steps: vec![head],
+        })];
+        let target = Fact::Target(TargetFact { tag: "rel-new".into(), predicted: false });
+        events.extend(more.into_iter().chain([target]).map(|fact| at(Event::Learned { step: "tf".into(), fact })));
+        if let Some(ended) = ended {
+            events.push(at(Event::StepStarted { step: "tf".into() }));
+            events.push(at(Event::Intent {
+                step: "tf".into(),
+                effect: "tf/1".into(),
+                what: "apply".into(),
+                holds: vec![],
+                keeps: vec![],
+                returns: None,
+                forever: true,
+            }));
+            events.push(at(Event::Outcome { effect: "tf/1".into(), ended }));
+        }
+        RunState::replay(&events).unwrap().unwrap()
+    }
+
+    fn running(tag: &str, certain: bool) -> Fact {
+        Fact::Running(RunningFact { tag: tag.into(), certain, source: String::new() })
+    }
+
+    fn refused() -> Option<Ended> {
+        Some(Ended::Refused { why: "limit".into() })
+    }
+
+    #[test]
+    fn a_failed_apply_leaves_three_ways() {
+        let failed = Outcome::new(1, "step-failed", "");
+        let all = [Offer::Resume, Offer::RollBack("rel-old".into()), Offer::Leave];
+        assert_eq!(offers(&state(refused(), vec![running("rel-old", true)]), &failed), all);
+        assert_eq!(offers(&state(Some(Ended::Done), vec![running("rel-old", true)]), &failed), all, "in part");
+    }
+
+    #[test]
+    fn only_a_tag_that_surely_ran_and_is_another_one_is_rolled_back_to() {
+        let failed = Outcome::new(1, "step-failed", "");
+        for fact in [running("rel-old", false), running("rel-new", true)] {
+            assert_eq!(offers(&state(refused(), vec![fact]), &failed), [Offer::Resume, Offer::Leave]);
+        }
+    }
+
+    #[test]
+    fn nothing_is_offered_for_other_ends() {
+        let failed = Outcome::new(1, "step-failed", "");
+        let applied = AppliedFact { ended_at: jiff::Timestamp::UNIX_EPOCH, airflow_clock_skew_ms: 0, changed: true };
+        assert_eq!(offers(&state(None, vec![]), &failed), [], "never tried");
+        assert_eq!(offers(&state(Some(Ended::InDoubt { why: "?".into() }), vec![]), &failed), [], "in doubt");
+        assert_eq!(offers(&state(Some(Ended::Done), vec![Fact::Applied(applied)]), &failed), [], "a later step failed");
+        for exit in [0, 3, 5, 7, 9, 130] {
+            assert_eq!(offers(&state(refused(), vec![]), &Outcome::new(exit, "", "")), [], "exit {exit}");
+        }
+    }
+
+    #[test]
+    fn an_open_run_is_closed_only_for_a_rollback_at_a_terminal() {
+        let open = |run| Open { refusal: CliError::refused("open"), run };
+        let stored = || crate::journal::runs::StoredRun {
+            directory: "/nowhere".into(),
+            events: vec![],
+            state: state(refused(), vec![]),
+            busy: false,
+        };
+        let rollback = Parameters { tag: Some("rel-old".into()), ..Parameters::default() };
+        assert!(may_close(&open(Some(stored())), &rollback, Asking::Terminal));
+        assert!(!may_close(&open(None), &rollback, Asking::Terminal), "at work");
+        assert!(!may_close(&open(Some(stored())), &rollback, Asking::Nobody));
+        assert!(!may_close(&open(Some(stored())), &Parameters::default(), Asking::Terminal));
+    }
+}
