@@ -16,6 +16,7 @@ pub mod lock;
 pub mod notify;
 pub mod process;
 pub mod prompt;
+pub mod redact;
 pub mod registry;
 pub mod sentry;
 

@@ -3,6 +3,7 @@
 pub mod args;
 mod completions;
 pub mod connect;
+mod debug_log;
 mod deploy;
 mod doctor;
 pub mod error;
@@ -42,12 +43,14 @@ pub fn run() -> ExitCode {
         Err(error) => return output::failed(&CliError::failed(format!("could not start: {error}")), false),
     };
     let json = cli.shared.json;
-    let done = runtime.block_on(dispatch(cli));
+    let environment = Environment::of_process();
+    let redactor = environment.redactor.clone();
+    let done = runtime.block_on(dispatch(cli, environment));
     // A prompt that nobody will answer any more must not hold the process up.
     runtime.shutdown_background();
     match done {
         Ok(code) => code,
-        Err(error) => output::failed(&error, json),
+        Err(error) => output::failed(&error.without_secrets(&redactor), json),
     }
 }
 
@@ -63,9 +66,9 @@ fn own_child() -> Option<i32> {
     }
 }
 
-async fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
+async fn dispatch(cli: Cli, environment: Environment) -> Result<ExitCode, CliError> {
     let Cli { command, runbook, run, shared } = cli;
-    let settings = || Settings::load(Environment::of_process(), &shared);
+    let settings = || Settings::load(environment.clone(), &shared);
     let Some(command) = command else {
         let runbook = runbook.unwrap_or_default();
         return deploy::run(settings()?, &runbook, &run).await;
@@ -74,7 +77,7 @@ async fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         return Err(CliError::usage(format!("`{runbook}` stands before a command: give one or the other")));
     }
     match command {
-        Command::Rehearse(args) => rehearse::run(Environment::of_process(), &shared, &args).await,
+        Command::Rehearse(args) => rehearse::run(environment, &shared, &args).await,
         Command::Resume(args) => resume::resume(settings()?, args).await,
         Command::Restore { run } => resume::restore(settings()?, run).await,
         Command::Status { runbook } => status::run(settings()?, runbook).await,

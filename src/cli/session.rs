@@ -3,13 +3,14 @@
 //! `prod`, `resume`, `restore` and `rehearse` all come through here; a rehearsal differs only in what it passes in.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::adapters::World;
 use crate::adapters::awake::Awake;
 use crate::adapters::checkout::sweep;
 use crate::adapters::clock::Clock;
+use crate::adapters::redact::Redactor;
 use crate::adapters::prompt::{FlagAnswers, FlagsThen, Nobody, Prompt, RehearsalYes, TerminalPrompt};
 use crate::engine::preview::Preview;
 use crate::engine::{Outcome, Recorder, Run, StopSignal};
@@ -22,8 +23,9 @@ use crate::runbook::Loaded;
 use crate::steps;
 
 use super::connect::{Connection, host, who};
+use super::debug_log;
 use super::error::CliError;
-use super::output::Output;
+use super::output::{Output, say};
 use super::settings::Settings;
 use super::signals;
 
@@ -58,10 +60,12 @@ impl Session {
         let plan = self.plan(&parameters);
         let run = Runs::new_id(&self.loaded.name, self.clock.now());
         let (directory, journal) = self.runs.create(&run, &self.loaded.text)?;
+        self.keep_log(&directory);
         let mode = if parameters.tag.is_some() { Mode::Rollback } else { Mode::Deploy };
-        let start = self.start(run, mode, parameters, &plan);
+        let start = self.redactor().event(self.start(run, mode, parameters, &plan));
         let watchers = output.watchers(&self.loaded.runbook, self.slack().await?);
         let recorder = Recorder::begin(journal, start, watchers.sink, self.clock.clone()).map_err(journal_error)?;
+        let recorder = recorder.without_secrets(self.redactor().clone());
         let outcome = self.carry_out(&world, &plan, &Arc::new(recorder), directory, &output, Go::On).await?;
         watchers.delivered.wait().await;
         Ok(outcome)
@@ -75,8 +79,10 @@ impl Session {
         let (journal, events) =
             Journal::open(&stored.directory).map_err(|error| CliError::failed(error.to_string()))?;
         let watchers = output.watchers(&self.loaded.runbook, self.slack().await?);
+        self.keep_log(&stored.directory);
         let state = stored.state.clone();
         let recorder = Recorder::resume(journal, &events, state, watchers.sink, self.clock.clone());
+        let recorder = recorder.without_secrets(self.redactor().clone());
         let resumed = Event::RunResumed { who: who(&self.settings), host: host() };
         recorder.record(resumed).map_err(journal_error)?;
         let directory = stored.directory.clone();
@@ -108,8 +114,8 @@ impl Session {
             refusals: refusals.into_iter().collect(),
         };
         let start = self.start("preview".into(), Mode::Preview, parameters.clone(), &plan);
-        let (sink, report) = output.preview();
-        let outcome = preview.look(start, sink).await;
+        let (sink, report) = output.preview(self.redactor());
+        let outcome = preview.look(self.redactor().event(start), sink).await;
         report.print()?;
         Ok(outcome)
     }
@@ -131,11 +137,28 @@ impl Session {
         let _awake = Awake::keep();
         let prompt = self.prompt(output)?;
         let people = (who(&self.settings), host());
+        let left = directory.clone();
         let run = Run::new(&self.loaded.runbook, plan, world, recorder, &prompt, &stop, directory, people);
-        Ok(match go {
+        let outcome = match go {
             Go::On => run.carry_out().await,
             Go::GiveUp => run.give_up().await,
-        })
+        };
+        if let Err(error) = self.redactor().traces(&left) {
+            recorder.tell(Event::Warned { text: format!("what children printed may still hold secrets: {error}") });
+        }
+        Ok(outcome)
+    }
+
+    /// What every part of this run keeps out of what it tells.
+    fn redactor(&self) -> &Redactor {
+        &self.settings.environment.redactor
+    }
+
+    fn keep_log(&self, directory: &Path) {
+        if let Err(error) = debug_log::keep(directory, self.redactor()) {
+            // Nice to have; the journal is what a run rests on.
+            say(&format!("warning: no debug log is kept for this run: {error}"));
+        }
     }
 
     fn prompt(&self, output: &Output) -> Result<FlagsThen<Box<dyn Prompt>>, CliError> {
@@ -144,7 +167,7 @@ impl Session {
             Asking::Terminal => {
                 let pager = self.settings.environment.get("PAGER");
                 let words = pager.map(|pager| pager.split_whitespace().map(str::to_owned).collect());
-                let prompt = TerminalPrompt::new(output.screen(), words)
+                let prompt = TerminalPrompt::new(output.screen(), words, self.redactor().clone())
                     .map_err(|error| CliError::failed(format!("could not use the terminal: {error}")))?;
                 Box::new(prompt)
             }
