@@ -18,6 +18,7 @@ pub mod memo;
 pub mod notify;
 pub mod process;
 pub mod prompt;
+pub mod redact;
 pub mod registry;
 pub mod sentry;
 

@@ -3,6 +3,7 @@
 //! Flags answer first, then the terminal. Nothing here ever answers yes by itself, but for a rehearsal's `--yes`.
 
 mod flags;
+pub mod menu;
 mod terminal;
 
 use async_trait::async_trait;

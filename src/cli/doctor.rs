@@ -99,6 +99,8 @@ pub async fn run(settings: Settings, name: Option<String>) -> Result<ExitCode, C
     if runbook.slack.is_some() && !slack {
         checks.push(Check::new("Slack", Verdict::Warn, "no [slack] webhook_url: nobody is told"));
     }
+    let redactor = &session.settings.environment.redactor;
+    checks.iter_mut().for_each(|check| check.text = redactor.clean(&check.text).into_owned());
     report(&checks, json)?;
     let failed: Vec<&Check> = checks.iter().filter(|check| check.verdict == Verdict::Fail).collect();
     Ok(match (failed.is_empty(), failed.iter().any(|check| check.credentials)) {

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::adapters::ServiceError;
+use crate::adapters::redact::Redactor;
 use crate::engine::Outcome;
 use crate::journal::runs::RunsError;
 
@@ -31,6 +32,15 @@ impl CliError {
     #[must_use]
     pub fn next(mut self, next: impl Into<String>) -> Self {
         self.next.push(next.into());
+        self
+    }
+
+    /// The same, whatever a service or a command echoed.
+    #[must_use]
+    pub fn without_secrets(mut self, redactor: &Redactor) -> Self {
+        let clean = |text: &mut String| *text = redactor.clean(text).into_owned();
+        clean(&mut self.message);
+        self.next.iter_mut().for_each(clean);
         self
     }
 

@@ -3,6 +3,7 @@
 pub mod args;
 mod completions;
 pub mod connect;
+mod debug_log;
 mod deploy;
 mod doctor;
 pub mod error;
@@ -39,9 +40,11 @@ pub fn run() -> ExitCode {
         Err(error) => return usage(&error),
     };
     let json = cli.shared.json;
-    match dispatch(cli) {
+    let environment = Environment::of_process();
+    let redactor = environment.redactor.clone();
+    match dispatch(cli, environment) {
         Ok(code) => code,
-        Err(error) => output::failed(&error, json),
+        Err(error) => output::failed(&error.without_secrets(&redactor), json),
     }
 }
 
@@ -58,9 +61,9 @@ fn own_child() -> Option<i32> {
 }
 
 /// What reads only files starts no runtime: `runbook check` is as quick as a shell's own words.
-fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
+fn dispatch(cli: Cli, environment: Environment) -> Result<ExitCode, CliError> {
     let Cli { command, runbook, run, shared } = cli;
-    let settings = || Settings::load(Environment::of_process(), &shared);
+    let settings = || Settings::load(environment.clone(), &shared);
     let Some(command) = command else {
         let runbook = runbook.unwrap_or_default();
         return on_runtime(deploy::run(settings()?, &runbook, &run));
@@ -69,7 +72,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, CliError> {
         return Err(CliError::usage(format!("`{runbook}` stands before a command: give one or the other")));
     }
     match command {
-        Command::Rehearse(args) => on_runtime(rehearse::run(Environment::of_process(), &shared, &args)),
+        Command::Rehearse(args) => on_runtime(rehearse::run(environment, &shared, &args)),
         Command::Resume(args) => on_runtime(resume::resume(settings()?, args)),
         Command::Restore { run } => on_runtime(resume::restore(settings()?, run)),
         Command::Status { runbook } => on_runtime(status::run(settings()?, runbook)),

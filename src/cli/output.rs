@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::adapters::notify::{Notifier, SlackWebhook};
+use crate::adapters::redact::Redactor;
 use crate::engine::Outcome;
 use crate::event::Stamped;
 use crate::report::json::Json;
@@ -74,10 +75,11 @@ impl Output {
     }
 
     /// Progress on stderr, and what gathers the report of a dry run.
-    pub fn preview(&self) -> (Box<dyn Sink>, Report) {
+    pub fn preview(&self, redactor: &Redactor) -> (Box<dyn Sink>, Report) {
         let in_full = self.verbosity == Verbosity::Verbose;
         let report = Report { preview: Arc::default(), json: self.json, in_full };
-        (Box::new(self.progress().with(report.clone())), report)
+        let sinks = self.progress().with(report.clone());
+        (Box::new(Clean { sinks, redactor: redactor.clone() }), report)
     }
 
     fn progress(&self) -> Fanout {
@@ -91,6 +93,18 @@ impl Output {
 
     pub fn colour(&self) -> bool {
         self.colour == ColorChoice::Always
+    }
+}
+
+/// A preview has no recorder that would keep secrets out of its events.
+struct Clean {
+    sinks: Fanout,
+    redactor: Redactor,
+}
+
+impl Sink for Clean {
+    fn event(&mut self, stamped: &Stamped) {
+        self.sinks.event(&Stamped { at: stamped.at, event: self.redactor.event(stamped.event.clone()) });
     }
 }
 

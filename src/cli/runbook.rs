@@ -1,11 +1,11 @@
 //! `runbook list|show|check|schema`, and how a run gets its runbook.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use etcetera::BaseStrategy;
 
+use crate::adapters::prompt::menu;
 use crate::runbook::find::{self, Found, Places};
 use crate::runbook::{Loaded, document};
 
@@ -101,14 +101,10 @@ fn confirm_shadow(settings: &Settings, found: &Found) -> Result<(), CliError> {
     if !settings.environment.stdin_is_terminal || settings.shared.no_input {
         return Err(refused);
     }
-    let question = format!(
-        "{} is used instead of the built-in runbook `{}`. Use it from now on? [yes/no] ",
-        found.source, found.name
-    );
-    let _gone = write!(std::io::stderr(), "{question}");
-    let mut answer = String::new();
-    let read = std::io::stdin().read_line(&mut answer);
-    if read.is_err() || answer.trim() != "yes" {
+    say(&format!("{} would be used instead of the built-in runbook `{}`", found.source, found.name));
+    let answer = menu::confirm("Use it from now on?")
+        .map_err(|error| CliError::failed(format!("could not ask at the terminal: {error}")))?;
+    if answer != Some(true) {
         return Err(CliError { reason: "gate-declined", ..refused });
     }
     std::fs::create_dir_all(&directory)

@@ -3,7 +3,7 @@
 //! `prod`, `resume`, `restore` and `rehearse` all come through here; a rehearsal differs only in what it passes in.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::adapters::World;
@@ -12,6 +12,7 @@ use crate::adapters::checkout::{Place, sweep};
 use crate::adapters::clock::Clock;
 use crate::adapters::memo::of_one_moment;
 use crate::adapters::prompt::{FlagAnswers, FlagsThen, Nobody, Prompt, RehearsalYes, TerminalPrompt};
+use crate::adapters::redact::Redactor;
 use crate::engine::preview::Preview;
 use crate::engine::{Outcome, Recorder, Run, StopSignal};
 use crate::event::{Event, FORMAT, Mode, Refusal};
@@ -25,8 +26,9 @@ use crate::runbook::Loaded;
 use crate::steps;
 
 use super::connect::{Connection, host, who};
+use super::debug_log;
 use super::error::CliError;
-use super::output::Output;
+use super::output::{Output, say};
 use super::settings::Settings;
 use super::signals;
 
@@ -72,10 +74,12 @@ impl Session {
             CliError::refused(format!("{error}. Nothing was changed"))
                 .next("make the state directory writable; nothing is changed without a journal")
         })?;
+        self.keep_log(&directory);
         let mode = if parameters.tag.is_some() { Mode::Rollback } else { Mode::Deploy };
-        let start = self.start(run.clone(), mode, parameters, &plan);
+        let start = self.redactor().event(self.start(run.clone(), mode, parameters, &plan));
         let watchers = output.watchers(&self.loaded.runbook, self.slack().await?);
         let recorder = Recorder::begin(journal, start, watchers.sink, self.clock.clone()).map_err(journal_error)?;
+        let recorder = recorder.without_secrets(self.redactor().clone());
         let outcome = self.carry_out(&world, &plan, &Arc::new(recorder), directory, &output, Go::On).await?;
         watchers.delivered.wait().await;
         Ok((run, outcome))
@@ -97,7 +101,9 @@ impl Session {
                 .next("catalog-deploy history")
         })?;
         let watchers = output.watchers(&self.loaded.runbook, self.slack().await?);
+        self.keep_log(&stored.directory);
         let recorder = Recorder::resume(journal, &events, state, watchers.sink, self.clock.clone());
+        let recorder = recorder.without_secrets(self.redactor().clone());
         let resumed = Event::RunResumed { who: who(&self.settings), host: host() };
         recorder.record(resumed).map_err(journal_error)?;
         let directory = stored.directory.clone();
@@ -139,8 +145,8 @@ impl Session {
             refusals: refusals.into_iter().collect(),
         };
         let start = self.start("preview".into(), Mode::Preview, parameters.clone(), &plan);
-        let (sink, report) = output.preview();
-        let outcome = preview.look(start, sink).await;
+        let (sink, report) = output.preview(self.redactor());
+        let outcome = preview.look(self.redactor().event(start), sink).await;
         // Stopped half-way, a report would only list what was not looked at.
         if outcome.exit < 128 {
             report.print()?;
@@ -165,11 +171,28 @@ impl Session {
         let _awake = Awake::keep();
         let prompt = self.prompt(output)?;
         let people = (who(&self.settings), host());
+        let left = directory.clone();
         let run = Run::new(&self.loaded.runbook, plan, world, recorder, &prompt, &stop, directory, people);
-        Ok(match go {
+        let outcome = match go {
             Go::On => run.carry_out().await,
             Go::GiveUp => run.give_up().await,
-        })
+        };
+        if let Err(error) = self.redactor().traces(&left) {
+            recorder.tell(Event::Warned { text: format!("what children printed may still hold secrets: {error}") });
+        }
+        Ok(outcome)
+    }
+
+    /// What every part of this run keeps out of what it tells.
+    fn redactor(&self) -> &Redactor {
+        &self.settings.environment.redactor
+    }
+
+    fn keep_log(&self, directory: &Path) {
+        if let Err(error) = debug_log::keep(directory, self.redactor()) {
+            // Nice to have; the journal is what a run rests on.
+            say(&format!("warning: no debug log is kept for this run: {error}"));
+        }
     }
 
     pub(super) fn prompt(&self, output: &Output) -> Result<FlagsThen<Box<dyn Prompt>>, CliError> {
@@ -178,7 +201,7 @@ impl Session {
             Asking::Terminal => {
                 let pager = self.settings.environment.get("PAGER");
                 let words = pager.map(|pager| pager.split_whitespace().map(str::to_owned).collect());
-                let prompt = TerminalPrompt::new(output.screen(), words)
+                let prompt = TerminalPrompt::new(output.screen(), words, self.redactor().clone())
                     .map_err(|error| CliError::failed(format!("could not use the terminal: {error}")))?;
                 Box::new(prompt)
             }

@@ -7,15 +7,19 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use etcetera::BaseStrategy;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::args::{ColorWhen, SharedArgs};
 use super::error::CliError;
 use crate::adapters::http::is_loopback;
+use crate::adapters::redact::Redactor;
 
 /// How long a command that prints a secret may take.
 const SECRET_COMMAND: Duration = Duration::from_secs(30);
+
+/// A variable that only sounds like a secret (`MAX_TOKEN=4096`) must not make the output unreadable.
+const SHORTEST_INHERITED: usize = 8;
 
 /// What the process was started with, read once.
 #[derive(Debug, Clone)]
@@ -24,14 +28,24 @@ pub struct Environment {
     pub stdin_is_terminal: bool,
     pub stderr_is_terminal: bool,
     pub stdout_is_terminal: bool,
+    /// Knows every secret that was read so far.
+    pub redactor: Redactor,
 }
 
 impl Environment {
     pub fn of_process() -> Self {
+        let variables: BTreeMap<String, OsString> =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
+        let redactor = Redactor::default();
+        // Children inherit these, ours or not, and may print them.
+        for value in variables.iter().filter(|(name, _)| names_a_secret(name)).filter_map(|(_, value)| value.to_str()) {
+            if value.len() >= SHORTEST_INHERITED {
+                redactor.learn(value);
+            }
+        }
         Self {
-            variables: std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-                .collect(),
+            variables,
+            redactor,
             stdin_is_terminal: std::io::stdin().is_terminal(),
             stderr_is_terminal: std::io::stderr().is_terminal(),
             stdout_is_terminal: std::io::stdout().is_terminal(),
@@ -62,6 +76,13 @@ impl Environment {
     fn dumb(&self) -> bool {
         self.get("TERM").is_some_and(|term| term == "dumb")
     }
+}
+
+/// By the last words of its name: `AWS_SESSION_TOKEN`, `PGPASSWORD`.
+fn names_a_secret(name: &str) -> bool {
+    const ENDS: [&str; 6] = ["TOKEN", "PASSWORD", "SECRET", "SECRET_ACCESS_KEY", "PRIVATE_KEY", "API_KEY"];
+    let name = name.to_ascii_uppercase();
+    ENDS.iter().any(|end| name.ends_with(end))
 }
 
 /// The laptop's configuration file.
@@ -246,11 +267,16 @@ impl Settings {
         }
         let found = ["GH_TOKEN", "GITHUB_TOKEN"].iter().find_map(|name| self.environment.get(name));
         if let Some(token) = found {
+            self.learn(&token);
             return Ok(Some(token.into()));
         }
         let command = ["gh".to_owned(), "auth".to_owned(), "token".to_owned()];
         // Without `gh`, or not logged in: then there is no token, and the first request says what is missing.
-        Ok(print_secret(&command).await.ok())
+        let token = print_secret(&command).await.ok();
+        if let Some(token) = &token {
+            self.learn(token.expose_secret());
+        }
+        Ok(token)
     }
 
     /// Reads an optional secret.
@@ -279,10 +305,22 @@ impl Settings {
             }
             Secret::Command(SecretCommand { command }) => print_secret(command).await.map_err(failed)?,
         };
-        if secrecy::ExposeSecret::expose_secret(&value).is_empty() {
+        if value.expose_secret().trim().is_empty() {
             return Err(failed("it is empty".into()));
         }
+        self.learn(value.expose_secret());
         Ok(value)
+    }
+
+    /// Knows `secret` from now on, to keep it out of everything that is told. Of a URL, the part that is secret as well:
+    /// errors name requests by their path.
+    fn learn(&self, secret: &str) {
+        self.environment.redactor.learn(secret);
+        if let Ok(url) = secret.parse::<reqwest::Url>()
+            && url.has_host()
+        {
+            self.environment.redactor.learn(url.path());
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard};
 
 use crate::adapters::clock::Clock;
+use crate::adapters::redact::Redactor;
 use crate::event::{Ended, Event, Stamped};
 use crate::journal::status::RunState;
 use crate::journal::store::JournalError;
@@ -35,6 +36,7 @@ impl Inner {
 /// Shared by all parts of one run.
 pub struct Recorder {
     clock: std::sync::Arc<dyn Clock>,
+    redactor: Redactor,
     inner: Mutex<Inner>,
 }
 
@@ -50,7 +52,7 @@ impl Recorder {
         let state = RunState::begin(&stamped).map_err(Trouble::Journal)?;
         journal.append(&stamped).map_err(|error| Trouble::Journal(error.to_string()))?;
         sink.event(&stamped);
-        Ok(Self { clock, inner: Mutex::new(Inner { journal, state, sink }) })
+        Ok(Self { clock, redactor: Redactor::default(), inner: Mutex::new(Inner { journal, state, sink }) })
     }
 
     /// Goes on with an existing journal. Watchers are told what happened so far, to know it, not to tell it again.
@@ -64,7 +66,13 @@ impl Recorder {
         for stamped in events {
             sink.past(stamped);
         }
-        Self { clock, inner: Mutex::new(Inner { journal, state, sink }) }
+        Self { clock, redactor: Redactor::default(), inner: Mutex::new(Inner { journal, state, sink }) }
+    }
+
+    /// From now on no event holds a secret that `redactor` knows, wherever it goes.
+    #[must_use]
+    pub fn without_secrets(self, redactor: Redactor) -> Self {
+        Self { redactor, ..self }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -75,7 +83,11 @@ impl Recorder {
     /// Tells one event. What the journal keeps is on disk when this returns.
     pub fn record(&self, event: Event) -> Result<(), Trouble> {
         let mut inner = self.lock();
-        let stamped = Stamped { at: self.clock.now(), event };
+        let stamped = Stamped { at: self.clock.now(), event: self.redactor.event(event) };
+        if !stamped.event.durable() && !matches!(stamped.event, Event::Output { .. }) {
+            // The journal does not keep it.
+            tracing::debug!(event = ?stamped.event);
+        }
         let written = if stamped.event.durable() {
             inner.write(&stamped, |journal, stamped| journal.append(stamped))
         } else {
@@ -109,7 +121,7 @@ impl Recorder {
         let number = inner.state.effects.values().filter(|it| it.step == step).count() + 1;
         let stamped = Stamped {
             at: self.clock.now(),
-            event: Event::Intent {
+            event: self.redactor.event(Event::Intent {
                 step: step.to_owned(),
                 effect: format!("{step}/{number}"),
                 what: effect.what.clone(),
@@ -117,7 +129,7 @@ impl Recorder {
                 keeps: effect.keeps.clone(),
                 returns,
                 forever,
-            },
+            }),
         };
         let intent = inner.write(&stamped, |journal, stamped| journal.intend(stamped))?;
         inner.sink.event(&stamped);

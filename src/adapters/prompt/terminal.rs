@@ -1,7 +1,8 @@
 //! The person at the terminal.
 //!
 //! The answer is read as a line in the terminal's own mode: nothing to restore when the run is killed in the middle of
-//! it, the usual editing keys work, and Ctrl-C is the signal that everything else listens to as well.
+//! it, the usual editing keys work, and Ctrl-C is the signal that everything else listens to as well. A choice among a
+//! few answers is a menu ([`super::menu`]).
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
@@ -17,11 +18,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::termios::{FlushArg, tcflush};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{Prompt, ServiceError};
+use super::{Prompt, ServiceError, menu};
 use crate::adapters::Cause;
+use crate::adapters::redact::Redactor;
 use crate::event::{AnsweredBy, Question};
 use crate::plan::approval::Answer;
-use crate::report::text::{clean, clean_lines, wrap};
+use crate::report::text::{clean, clean_lines, fit, wrap};
 use crate::report::words::{self, needed};
 use crate::report::{Paused, Screen};
 
@@ -37,6 +39,8 @@ pub struct TerminalPrompt {
     screen: Arc<dyn Screen>,
     /// Program and arguments of `$PAGER`, resolved by the CLI's settings.
     pager: Option<Vec<String>>,
+    /// What is shown holds no secret that is known.
+    redactor: Redactor,
     stops: Vec<SignalKind>,
 }
 
@@ -45,7 +49,7 @@ impl TerminalPrompt {
     ///
     /// # Errors
     /// stdin is closed.
-    pub fn new(screen: Arc<dyn Screen>, pager: Option<Vec<String>>) -> io::Result<Self> {
+    pub fn new(screen: Arc<dyn Screen>, pager: Option<Vec<String>>, redactor: Redactor) -> io::Result<Self> {
         let input = io::stdin();
         Ok(Self {
             terminal: input.is_terminal(),
@@ -54,6 +58,7 @@ impl TerminalPrompt {
             columns: Box::new(|| usize::from(Term::stderr().size().1)),
             screen,
             pager: pager.filter(|words| !words.is_empty()),
+            redactor,
             stops: vec![SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()],
         })
     }
@@ -94,17 +99,20 @@ impl TerminalPrompt {
     }
 
     async fn details(&self, path: &str) -> Result<(), ServiceError> {
+        let text = match std::fs::read(path) {
+            Ok(text) => clean_lines(&self.redactor.clean(&String::from_utf8_lossy(&text))).join("\n") + "\n",
+            Err(error) => {
+                return self.print(&format!("could not read the details in {}: {error}\n", clean(path)));
+            }
+        };
         if let Some(words) = &self.pager {
-            let (words, path) = (words.clone(), path.to_owned());
-            let shown = tokio::task::spawn_blocking(move || page(&words, &path)).await;
+            let (words, text) = (words.clone(), text.clone());
+            let shown = tokio::task::spawn_blocking(move || page(&words, &text)).await;
             if matches!(shown, Ok(Ok(true))) {
                 return Ok(());
             }
         }
-        match std::fs::read(path) {
-            Ok(text) => self.rows(&clean_lines(&String::from_utf8_lossy(&text))),
-            Err(error) => self.print(&format!("could not read the details in {}: {error}\n", clean(path))),
-        }
+        self.print(&text)
     }
 }
 
@@ -120,7 +128,11 @@ impl Prompt for TerminalPrompt {
             return Ok(None);
         }
         let _paused = Paused::new(self.screen.clone());
+        let mut question = question.clone();
+        self.redactor.question(&mut question);
+        let question = &question;
         let needed = needed(question);
+        self.print("\n")?;
         self.rows(&words::question(question, self.width()))?;
         let details = if question.details.is_some() { ", `d` for the details" } else { "" };
         let ask = format!("Type `{needed}` to go on{details}; anything else declines: ");
@@ -151,19 +163,18 @@ impl Prompt for TerminalPrompt {
             return Ok(None);
         }
         let _paused = Paused::new(self.screen.clone());
-        self.rows(&wrap(&clean(text), "", self.width()))?;
-        for (index, option) in options.iter().enumerate() {
-            self.rows(&wrap(&clean(option), &format!("  {}) ", index + 1), self.width()))?;
-        }
-        let ask = format!("Type a number from 1 to {}: ", options.len());
-        loop {
-            match self.line(&ask).await? {
-                Typed::Stop | Typed::End => return Ok(None),
-                Typed::Line(line) => match line.trim().parse::<usize>() {
-                    Ok(number) if (1..=options.len()).contains(&number) => return Ok(Some(number - 1)),
-                    _ => self.print("That is none of them.\n")?,
-                },
-            }
+        // Kept here as well: where a signal ends the question, the menu's own thread still waits for a key.
+        let _modes = menu::Modes::keep();
+        let mut stops = Stops::new(&self.stops).map_err(|error| failed("listen for Ctrl-C", &error))?;
+        let text = fit(&self.redactor.clean(&clean(text)), self.width());
+        // Two columns for the menu's own mark; it counts rows, so none may wrap.
+        let room = self.width().saturating_sub(2);
+        let options: Vec<String> = options.iter().map(|option| fit(&clean(option), room)).collect();
+        let chosen = tokio::task::spawn_blocking(move || menu::select(&text, &options));
+        tokio::select! {
+            biased;
+            () = stops.any() => Ok(None),
+            chosen = chosen => chosen.unwrap_or_else(|died| Err(io::Error::other(died))).map_err(|error| failed("read", &error)),
         }
     }
 }
@@ -232,11 +243,13 @@ fn read_line(mut input: File, over: &AtomicBool) -> io::Result<Typed> {
     }
 }
 
-/// Shows a file in the pager, on the terminal: stdout may be a pipe that carries data. Whether that worked.
-fn page(words: &[String], path: &str) -> io::Result<bool> {
+/// Shows a text in the pager, on the terminal: stdout may be a pipe that carries data. Whether that worked.
+fn page(words: &[String], text: &str) -> io::Result<bool> {
     let Some((program, arguments)) = words.split_first() else { return Ok(false) };
+    let mut file = tempfile::NamedTempFile::new()?;
+    file.write_all(text.as_bytes())?;
     let screen = io::stderr().as_fd().try_clone_to_owned()?;
-    let status = Command::new(program).args(arguments).arg(path).stdout(Stdio::from(screen)).status()?;
+    let status = Command::new(program).args(arguments).arg(file.path()).stdout(Stdio::from(screen)).status()?;
     Ok(status.success())
 }
 
@@ -299,6 +312,7 @@ mod tests {
             columns: Box::new(|| 60),
             screen: Arc::new(crate::report::NoScreen),
             pager: None,
+            redactor: Redactor::default(),
             stops: vec![SignalKind::user_defined1()],
         };
         (prompt, seen, master)
@@ -351,11 +365,10 @@ Type `prod` to go on; anything else declines:
 
     #[tokio::test]
     async fn a_signal_ends_the_question_without_an_answer() {
-        let (mut prompt, _, _master) = seated([Then::Raise(Sent::SIGUSR2), Then::Raise(Sent::SIGUSR2)]);
+        let (mut prompt, _, _master) = seated([Then::Raise(Sent::SIGUSR2)]);
         // One that no other test of this process listens to.
         prompt.stops = vec![SignalKind::user_defined2()];
         assert_eq!(prompt.ask(&question()).await.unwrap(), None);
-        assert_eq!(prompt.choose("what now?", &["resume", "leave"]).await.unwrap(), None);
     }
 
     #[tokio::test]
@@ -366,17 +379,11 @@ Type `prod` to go on; anything else declines:
     }
 
     #[tokio::test]
-    async fn one_of_several() {
-        let (prompt, seen, _master) = seated([Then::Type("7\n"), Then::Type("x\n"), Then::Type("2\n")]);
-        assert_eq!(prompt.choose("The apply failed.", &["resume", "leave"]).await.unwrap(), Some(1));
-        assert!(seen.lock().unwrap().starts_with("The apply failed.\n  1) resume\n  2) leave\n"), "{seen:?}");
-    }
-
-    #[tokio::test]
     async fn without_a_terminal_nobody_is_asked() {
         let (mut prompt, seen, _master) = seated([]);
         prompt.terminal = false;
         assert_eq!(prompt.ask(&question()).await.unwrap(), None);
+        assert_eq!(prompt.choose("what now?", &["resume", "leave"]).await.unwrap(), None);
         assert!(seen.lock().unwrap().is_empty());
     }
 }

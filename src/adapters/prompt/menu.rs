@@ -1,0 +1,60 @@
+//! Questions with a few given answers, drawn by dialoguer: keys are read one by one in raw mode, so whatever way such a
+//! question ends, the terminal gets back the modes it had, and its cursor.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use console::Term;
+use dialoguer::{Confirm, Select};
+use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
+
+/// The index of the chosen option; `None` where the person left with Escape or `q`, or pressed Ctrl-C (which is a
+/// signal for everybody else as well). Only to be asked where stdin is a terminal.
+///
+/// # Errors
+/// The terminal could not be read or written.
+pub fn select(text: &str, options: &[String]) -> io::Result<Option<usize>> {
+    let _modes = Modes::keep();
+    // No option stands out: whoever only presses return has chosen nothing.
+    let asked = Select::new().with_prompt(text).items(options).report(true).interact_on_opt(&Term::stderr());
+    unless_interrupted(asked)
+}
+
+/// `y` or `n`, then return; nothing is taken for granted. `None` as for [`select`]. Only to be asked where stdin is a
+/// terminal.
+///
+/// # Errors
+/// As for [`select`].
+pub fn confirm(text: &str) -> io::Result<Option<bool>> {
+    let _modes = Modes::keep();
+    let asked = Confirm::new().with_prompt(text).wait_for_newline(true).interact_on_opt(&Term::stderr());
+    unless_interrupted(asked)
+}
+
+fn unless_interrupted<T>(asked: dialoguer::Result<Option<T>>) -> io::Result<Option<T>> {
+    match asked {
+        Ok(answer) => Ok(answer),
+        Err(dialoguer::Error::IO(error)) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+        Err(dialoguer::Error::IO(error)) => Err(error),
+    }
+}
+
+/// The terminal's modes as they were; set again, with the cursor, when this is dropped.
+#[must_use]
+pub struct Modes(Option<Termios>);
+
+impl Modes {
+    pub fn keep() -> Self {
+        Self(tcgetattr(io::stdin().as_fd()).ok())
+    }
+}
+
+impl Drop for Modes {
+    fn drop(&mut self) {
+        if let Some(modes) = &self.0 {
+            // The terminal may be gone: then there is nothing to set.
+            let _ = tcsetattr(io::stdin().as_fd(), SetArg::TCSANOW, modes);
+        }
+        let _ = Term::stderr().show_cursor();
+    }
+}
