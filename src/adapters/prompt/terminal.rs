@@ -233,6 +233,7 @@ fn read_line(mut input: File, over: &AtomicBool) -> io::Result<Typed> {
 }
 
 /// Shows a file in the pager, on the terminal: stdout may be a pipe that carries data. Whether that worked.
+#[expect(clippy::disallowed_methods, reason = "the person's pager gets the terminal itself")]
 fn page(words: &[String], path: &str) -> io::Result<bool> {
     let Some((program, arguments)) = words.split_first() else { return Ok(false) };
     let screen = io::stderr().as_fd().try_clone_to_owned()?;
