@@ -76,7 +76,8 @@ impl Source {
         let mut found = BTreeMap::new();
         for line in &self.code {
             for rest in line.split("crate::").skip(1) {
-                let name: String = rest.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
+                let name: String =
+                    rest.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect();
                 found.insert(name, line.trim().to_owned());
             }
         }
@@ -144,7 +145,8 @@ fn only_adapters_and_the_rehearsal_name_clients() {
 fn only_adapters_and_the_rehearsal_start_processes() {
     let outside = sources().into_iter().filter(|source| !source.is_in("adapters") && !source.is_in("rehearsal"));
     let starts = |source: Source| {
-        let lines = source.lines_with(&["Command"]).filter(|line| line.contains("process::") || line.contains("::new("));
+        let lines =
+            source.lines_with(&["Command"]).filter(|line| line.contains("process::") || line.contains("::new("));
         // Our own `Command` is data: what to run, for an adapter to run it.
         lines.filter(|line| !line.contains("adapters::process")).collect::<Vec<_>>()
     };

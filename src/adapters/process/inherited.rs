@@ -12,5 +12,7 @@ pub(crate) fn inherited(name: &str) -> Option<OsString> {
 
 /// All of them that are text.
 pub(crate) fn all_inherited() -> BTreeMap<String, String> {
-    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
 }

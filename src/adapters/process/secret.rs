@@ -14,7 +14,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A sentence that names the program and quotes nothing of what it printed on stdout.
 pub async fn print_secret(command: &[String]) -> Result<SecretString, String> {
     let [program, arguments @ ..] = command else { return Err("the command is empty".into()) };
-    #[expect(clippy::disallowed_methods, reason = "its output is kept from every log and file, unlike other children's")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "its output is kept from every log and file, unlike other children's"
+    )]
     let mut child = tokio::process::Command::new(program);
     let child = child.args(arguments).stdin(Stdio::null()).kill_on_drop(true).output();
     let output = tokio::time::timeout(PATIENCE, child)

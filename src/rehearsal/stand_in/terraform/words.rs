@@ -35,7 +35,10 @@ mod tests {
 
     #[test]
     fn quotes_hold_words_together() {
-        assert_eq!(split("-lock=false  '-out=/a b/p' \"c d\" e\\ f ''"), ["-lock=false", "-out=/a b/p", "c d", "e f", ""]);
+        assert_eq!(
+            split("-lock=false  '-out=/a b/p' \"c d\" e\\ f ''"),
+            ["-lock=false", "-out=/a b/p", "c d", "e f", ""]
+        );
         assert_eq!(split("  "), Vec::<String>::new());
     }
 }
