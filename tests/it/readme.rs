@@ -94,6 +94,20 @@ fn the_runbook_of_the_readme_has_no_problems() {
 }
 
 #[test]
+fn problems_of_a_runbook_are_shown_where_they_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("dashboard.toml");
+    let runbook = blocks("toml").into_iter().find(|block| block.contains("[[step]]")).unwrap();
+    std::fs::write(&file, runbook.replace("\"manual\"", "\"manuel\"")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_catalog-deploy"));
+    let output = command.args(["runbook", "check"]).arg(&file).env_clear().output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said.starts_with("error: `kind` cannot be `manuel`\n"), "{said}");
+    assert!(said.contains("dashboard.toml:29:8") && said.contains("help: did you mean `manual`?"), "{said}");
+}
+
+#[test]
 fn every_kind_of_step_is_named() {
     let schema: serde_json::Value = serde_json::from_str(&crate::help::printed(&["runbook", "schema"])).unwrap();
     let mut kinds = BTreeSet::new();
