@@ -1,8 +1,10 @@
 //! Child processes. Nothing goes through a shell; secrets go through the environment, never argv.
 
 mod capture;
+mod inherited;
 mod record;
 mod run;
+mod secret;
 mod tail;
 
 use std::collections::BTreeMap;
@@ -12,8 +14,10 @@ use async_trait::async_trait;
 
 use super::ServiceError;
 pub(crate) use capture::{Capture, last_lines};
+pub(crate) use inherited::{all_inherited, inherited};
 pub use record::{RECORD_CHILD, record_child};
 pub use run::Commands;
+pub use secret::print_secret;
 
 pub type Result<T> = std::result::Result<T, ServiceError>;
 

@@ -46,7 +46,9 @@ impl CliError {
 
     /// The error as the person reads it.
     pub fn render(&self) -> String {
-        let mut text = format!("error: {}\n", self.message.trim_end());
+        // Problems of a runbook come drawn, each with a heading of its own.
+        let heading = if self.reason == "runbook" { "" } else { "error: " };
+        let mut text = format!("{heading}{}\n", self.message.trim_end());
         for next in &self.next {
             text.push_str(&format!("  next: {next}\n"));
         }

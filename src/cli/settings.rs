@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use etcetera::BaseStrategy;
 use secrecy::{ExposeSecret, SecretString};
@@ -12,11 +11,9 @@ use serde::Deserialize;
 
 use super::args::{ColorWhen, SharedArgs};
 use super::error::CliError;
-use crate::adapters::http::is_loopback;
+use crate::adapters::http::is_loopback_text;
+use crate::adapters::process::print_secret;
 use crate::adapters::redact::Redactor;
-
-/// How long a command that prints a secret may take.
-const SECRET_COMMAND: Duration = Duration::from_secs(30);
 
 /// A variable that only sounds like a secret (`MAX_TOKEN=4096`) must not make the output unreadable.
 const SHORTEST_INHERITED: usize = 8;
@@ -33,6 +30,7 @@ pub struct Environment {
 }
 
 impl Environment {
+    #[expect(clippy::disallowed_methods, reason = "the one reader of the environment")]
     pub fn of_process() -> Self {
         let variables: BTreeMap<String, OsString> =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
@@ -108,8 +106,7 @@ impl Config {
             ("[registry] url", &self.registry.url),
             ("[sentry] url", &self.sentry.url),
         ];
-        let loopback = |text: &String| text.parse::<reqwest::Url>().is_ok_and(|url| is_loopback(&url));
-        match urls.iter().find(|(_, url)| !url.as_ref().is_some_and(loopback)) {
+        match urls.iter().find(|(_, url)| !url.as_deref().is_some_and(is_loopback_text)) {
             None => Ok(()),
             Some((key, _)) => Err(CliError::usage(format!(
                 "{}: [rehearsal] stands in this file, but {key} is not on loopback",
@@ -322,25 +319,4 @@ impl Settings {
             self.environment.redactor.learn(url.path());
         }
     }
-}
-
-/// Runs a command whose first line of output is a secret.
-async fn print_secret(command: &[String]) -> Result<SecretString, String> {
-    let [program, arguments @ ..] = command else { return Err("the command is empty".into()) };
-    let child = tokio::process::Command::new(program)
-        .args(arguments)
-        .stdin(std::process::Stdio::null())
-        .kill_on_drop(true)
-        .output();
-    let output = tokio::time::timeout(SECRET_COMMAND, child)
-        .await
-        .map_err(|_| format!("`{program}` did not end within {} s", SECRET_COMMAND.as_secs()))?
-        .map_err(|error| format!("could not run `{program}`: {error}"))?;
-    if !output.status.success() {
-        let words = String::from_utf8_lossy(&output.stderr).lines().next_back().unwrap_or_default().to_owned();
-        return Err(format!("`{program}` failed ({}): {words}", output.status));
-    }
-    let text =
-        String::from_utf8(output.stdout).map_err(|_| format!("`{program}` printed something that is no text"))?;
-    Ok(text.lines().next().unwrap_or_default().into())
 }

@@ -36,7 +36,7 @@ impl World {
     pub async fn start(options: Options) -> Result<World> {
         fs::create_dir_all(&options.directory)?;
         let options = Options { directory: options.directory.canonicalize()?, ..options };
-        let tools = Tools::find(&options.directory, std::env::var_os("PATH"))?;
+        let tools = Tools::find(&options.directory, crate::adapters::process::inherited("PATH"))?;
         let (prepared, building) = (options.clone(), tools.clone());
         tokio::task::spawn_blocking(move || infrastructure::create(&prepared, &building))
             .await

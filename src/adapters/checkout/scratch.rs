@@ -95,9 +95,7 @@ fn environment(
     root: &Path,
     target: &Path,
 ) -> BTreeMap<String, String> {
-    let mut environment: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+    let mut environment = crate::adapters::process::all_inherited();
     environment.extend(given.clone());
     environment.retain(|name, value| {
         let moved = retarget(&retarget(value, root, target), as_given, target);

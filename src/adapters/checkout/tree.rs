@@ -12,7 +12,7 @@ use tokio::sync::OnceCell;
 use super::git::Git;
 use super::terraform::{cli_arguments, explain, parse_plan};
 use super::{Attribute, HclError, Location, Planned, Result, Tree, files, hcl};
-use crate::adapters::process::{Capture, Command, Commands, Exit, LineSink, last_lines};
+use crate::adapters::process::{Capture, Command, Commands, Exit, LineSink, inherited, last_lines};
 use crate::adapters::{Cause, ServiceError};
 
 /// Where Terraform's arguments for `plan` are added, so recipes without parameters can be told as well.
@@ -54,7 +54,7 @@ impl WorkTree {
 
     /// The variable as a child of ours would get it.
     fn variable(&self, name: &str) -> Option<String> {
-        self.environment.get(name).cloned().or_else(|| std::env::var(name).ok())
+        self.environment.get(name).cloned().or_else(|| inherited(name)?.into_string().ok())
     }
 
     async fn show_plan(&self, plan_file: &Path) -> Result<super::Plan> {

@@ -28,6 +28,11 @@ pub fn is_loopback(url: &Url) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// As [`is_loopback`], for text; what is no URL is not.
+pub fn is_loopback_text(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| is_loopback(&url))
+}
+
 /// Scheme, host and port agree, so credentials for one are credentials for the other.
 pub fn same_origin(one: &Url, other: &Url) -> bool {
     one.origin() == other.origin()

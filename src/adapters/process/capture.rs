@@ -115,6 +115,7 @@ pub(super) fn prepared(command: &Command) -> Result<tokio::process::Command> {
     let Some((program, arguments)) = command.argv.split_first() else {
         return Err(ServiceError::new("process", "(empty)", Cause::Refused("could not run an empty command".into())));
     };
+    #[expect(clippy::disallowed_methods, reason = "the one place where commands of a runbook are prepared")]
     let mut child = tokio::process::Command::new(program);
     child.args(arguments);
     settle(&mut child, command);
@@ -190,7 +191,7 @@ pub(super) fn program_path(command: &Command) -> Option<PathBuf> {
 }
 
 fn path_variable(environment: &BTreeMap<String, String>) -> Option<std::ffi::OsString> {
-    environment.get("PATH").map(Into::into).or_else(|| std::env::var_os("PATH"))
+    environment.get("PATH").map(Into::into).or_else(|| super::inherited("PATH"))
 }
 
 /// The command line for people, as they would type it.

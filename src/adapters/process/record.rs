@@ -98,6 +98,7 @@ async fn record(exit: &Path, argv: &[String]) -> std::io::Result<()> {
     let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup(), SignalKind::quit()];
     let handlers = kinds.into_iter().map(signal).collect::<std::io::Result<Vec<_>>>()?;
     nix::unistd::setsid()?;
+    #[expect(clippy::disallowed_methods, reason = "the recorder is what starts a recorded command")]
     let mut child = tokio::process::Command::new(&argv[0]);
     child.args(&argv[1..]).stdin(Stdio::null());
     let ending = match child.spawn() {

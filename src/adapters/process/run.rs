@@ -98,6 +98,7 @@ impl Commands {
             )));
         }
         let both = output.try_clone().map_err(|error| refuse(error.to_string()))?;
+        #[expect(clippy::disallowed_methods, reason = "the one place that starts the recorder")]
         let mut recorder = tokio::process::Command::new(&self.own_program);
         recorder.arg(RECORD_CHILD).arg("--exit").arg(&traces.exit).arg("--").args(&command.argv);
         settle(&mut recorder, command);

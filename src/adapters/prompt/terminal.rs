@@ -244,6 +244,7 @@ fn read_line(mut input: File, over: &AtomicBool) -> io::Result<Typed> {
 }
 
 /// Shows a text in the pager, on the terminal: stdout may be a pipe that carries data. Whether that worked.
+#[expect(clippy::disallowed_methods, reason = "the person's pager gets the terminal itself")]
 fn page(words: &[String], text: &str) -> io::Result<bool> {
     let Some((program, arguments)) = words.split_first() else { return Ok(false) };
     let mut file = tempfile::NamedTempFile::new()?;

@@ -41,13 +41,18 @@ pub(super) fn run(args: &[String]) -> Result<(), Failure> {
     if lines.first().is_some_and(|line| line.starts_with("#!")) {
         let mut script = tempfile::NamedTempFile::new()?;
         script.write_all((lines.join("\n") + "\n").as_bytes())?;
-        return finish(recipe, Command::new("sh").arg(script.path()));
+        return finish(recipe, shell().arg(script.path()));
     }
     for line in lines.iter().filter(|line| !line.is_empty()) {
         tell(&format!("{line}\n"));
-        finish(recipe, Command::new("sh").arg("-cu").arg(line))?;
+        finish(recipe, shell().arg("-cu").arg(line))?;
     }
     Ok(())
+}
+
+#[expect(clippy::disallowed_methods, reason = "a stand-in for a program that starts programs")]
+fn shell() -> Command {
+    Command::new("sh")
 }
 
 fn finish(recipe: &Recipe, command: &mut Command) -> Result<(), Failure> {

@@ -4,15 +4,29 @@
 mod just;
 mod terraform;
 
+use std::cell::Cell;
 use std::io::Write;
 
 #[cfg(test)]
 pub(super) use just::dump_of as just_dump;
 
-/// Runs `tool` with `args` in the current directory and returns its exit code. Called by the hidden `__stand-in`.
 /// The word by which our own binary plays a missing tool.
 pub const STAND_IN: &str = "__stand-in";
 
+thread_local! {
+    /// The world's own calls say nothing: stdout belongs to the data of the command that builds it.
+    static SILENT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// As [`run`], without a word on stdout.
+pub(super) fn run_silently(tool: &str, args: &[String]) -> i32 {
+    SILENT.set(true);
+    let code = run(tool, args);
+    SILENT.set(false);
+    code
+}
+
+/// Runs `tool` with `args` in the current directory and returns its exit code. Called by the hidden `__stand-in`.
 pub fn run(tool: &str, args: &[String]) -> i32 {
     let outcome = match tool {
         "just" => just::run(args),
@@ -46,6 +60,9 @@ fn fail<T>(said: impl Into<String>) -> Result<T, Failure> {
 
 /// To standard output. A reader that has gone away is no reason to stop.
 fn say(text: &str) {
+    if SILENT.get() {
+        return;
+    }
     let _ = std::io::stdout().write_all(text.as_bytes());
     let _ = std::io::stdout().flush();
 }

@@ -5,6 +5,7 @@ mod config;
 mod plan;
 mod show;
 mod state;
+mod words;
 
 use std::io::BufRead;
 use std::path::PathBuf;
@@ -22,12 +23,7 @@ pub(super) fn run(args: &[String]) -> Result<(), Failure> {
         (directory, rest) = (PathBuf::from(chdir), &args[1..]);
     }
     let Some((command, given)) = rest.split_first() else { return fail("Usage: terraform [-chdir=DIR] COMMAND") };
-    // Like the real one: arguments from the environment stand before those of the command line.
-    let mut args: Vec<String> = ["TF_CLI_ARGS".to_owned(), format!("TF_CLI_ARGS_{command}")]
-        .iter()
-        .filter_map(|name| std::env::var(name).ok())
-        .flat_map(|words| words.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
-        .collect();
+    let mut args = words::from_environment(command);
     args.extend(given.iter().cloned());
     let option = |name: &str| args.iter().find_map(|arg| arg.strip_prefix(name).map(str::to_owned));
     let has = |flag: &str| args.iter().any(|arg| arg == flag);

@@ -1,0 +1,19 @@
+# What CI runs: formatting, lints, tests, rehearsals.
+check:
+    .ci/run
+
+# All tests; a name picks some: `just test rollback`.
+test *NAME:
+    cargo test --locked {{NAME}}
+
+# Formats everything.
+fmt:
+    cargo fmt
+
+# A whole deploy against the embedded world: `just rehearse --fault slack-down`.
+rehearse *OPTIONS:
+    cargo run --quiet -- rehearse prod {{OPTIONS}}
+
+# The benchmarks, with an optimised build.
+bench *NAME:
+    cargo bench --locked {{NAME}}
