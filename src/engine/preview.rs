@@ -2,6 +2,7 @@
 //!
 //! A [`Preview`] holds readers. There is no journal, no lock and no authority in it, so no path leads to a writer.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -47,8 +48,8 @@ pub struct Preview<'a> {
 struct Board {
     facts: Facts,
     troubles: Vec<(usize, Trouble)>,
-    /// Steps that taught nothing because they, or what they need, are in the way.
-    stuck: Vec<String>,
+    /// Steps that could not be looked at to the end, and the step that is in the way.
+    stuck: BTreeMap<String, String>,
     would_change: bool,
     sink: Box<dyn Sink>,
 }
@@ -66,7 +67,7 @@ impl Preview<'_> {
         let shared: Shared = Arc::new(Mutex::new(Board {
             facts: Facts::default(),
             troubles: Vec::new(),
-            stuck: Vec::new(),
+            stuck: BTreeMap::new(),
             would_change: false,
             sink,
         }));
@@ -114,7 +115,7 @@ impl Preview<'_> {
                 let (teachers, ()) = futures::join!(join_all(teachers), self.foresee(planned));
                 match missing(planned, &teachers, shared) {
                     None => self.step(index, planned, scratch, shared).await,
-                    Some(earlier) => self.not_looked_at(planned, earlier, shared),
+                    Some(cause) => self.not_looked_at(planned, cause, shared),
                 }
             };
             running.push(step.boxed_local().shared());
@@ -160,13 +161,13 @@ impl Preview<'_> {
     }
 
     /// What it needs was not learned, and why is told where it belongs.
-    fn not_looked_at(&self, planned: &PlannedStep, earlier: &str, shared: &Shared) {
+    fn not_looked_at(&self, planned: &PlannedStep, cause: String, shared: &Shared) {
         let step = || planned.head.id.clone();
         self.tell(shared, Event::StepStarted { step: step() });
-        let evidence = Evidence::not_previewable(format!("depends on what is in the way at {earlier}"));
+        board(shared).stuck.insert(step(), cause.clone());
+        let evidence = Evidence::not_previewable(format!("depends on what is in the way at {cause}"));
         self.tell(shared, Event::Saw { step: step(), evidence });
-        board(shared).stuck.push(step());
-        let why = format!("cannot be looked at before {earlier} is settled");
+        let why = format!("cannot be looked at before {cause} is settled");
         self.tell(shared, Event::StepFinished { step: step(), result: StepResult::Skipped { why } });
     }
 
@@ -178,7 +179,7 @@ impl Preview<'_> {
             };
             let mut board = board(shared);
             board.troubles.push((index, trouble));
-            board.stuck.push(step.to_owned());
+            board.stuck.insert(step.to_owned(), step.to_owned());
             result
         });
         self.tell(shared, Event::StepFinished { step: step.to_owned(), result });
@@ -284,15 +285,15 @@ impl Preview<'_> {
     }
 }
 
-/// The first step that should have taught `planned` something and is stuck itself.
-fn missing<'a>(planned: &PlannedStep, teachers: &[&'a PlannedStep], shared: &Shared) -> Option<&'a str> {
+/// The step that keeps `planned` from knowing what it needs.
+fn missing(planned: &PlannedStep, teachers: &[&PlannedStep], shared: &Shared) -> Option<String> {
     let board = board(shared);
     if planned.skip.is_some() {
         return None;
     }
     let unknown = planned.step.needs().iter().filter(|need| !board.facts.knows(**need));
     let mut should = unknown.flat_map(|need| teachers.iter().filter(|it| it.step.gives().contains(need)));
-    should.find(|it| board.stuck.contains(&it.head.id)).map(|it| it.head.id.as_str())
+    should.find_map(|it| board.stuck.get(&it.head.id).cloned())
 }
 
 /// What is in the way, each with what to do next.

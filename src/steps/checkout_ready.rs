@@ -9,9 +9,10 @@ use futures::future::OptionFuture;
 
 use self::judge::{Expected, Reading, refusals, standing, warnings};
 pub(super) use self::judge::{errored_state_file, errored_state_refusal};
-use super::infrastructure::{deploy_attributes, held_at, infrastructure, place};
-use crate::adapters::checkout::Location;
-use crate::event::{Question, Refusal};
+use super::infrastructure::{deploy_attributes, held_at, infrastructure, literal, place};
+use super::running::running_tag;
+use crate::adapters::checkout::{Location, find_attribute, replace_attribute};
+use crate::event::{Evidence, Question, Refusal};
 use crate::facts::Thing;
 use crate::runbook::Kind;
 use crate::runbook::schema::Infrastructure;
@@ -21,6 +22,8 @@ use crate::step::{Act, Decision, Finding, Look, Step, Trouble, Undo};
 pub struct CheckoutReady {
     /// The checkout at the first look, the deploy's own attributes left out: any edit but these shows.
     fingerprint: Mutex<Option<String>>,
+    /// The version's file holds the last deploy's bump, not merged yet.
+    unmerged: Mutex<bool>,
 }
 
 impl CheckoutReady {
@@ -59,6 +62,7 @@ fn expected<'a>(look: &Look<'a>, infrastructure: &'a Infrastructure, ours: &'a [
         flag_is_ours: flag.is_some_and(|flag| held_at(look, &flag).is_some()),
         branch_prefix: branch_prefix(look),
         image_prefix: look.runbook.release.as_ref().map_or("", |shape| &shape.image_prefix),
+        unmerged: None,
         own_pull_request: look.facts.pull_request.as_ref().map(|pull| pull.number),
     }
 }
@@ -107,6 +111,23 @@ async fn read(look: &Look<'_>, infrastructure: &Infrastructure) -> Result<Readin
     })
 }
 
+/// The tag of the last deploy's bump, where that is all that the checkout differs by: a deploy leaves the version in the
+/// checkout, and until its pull request is merged nothing else says what runs. Whoever has to go back in the night
+/// must not have to undo it first, for a checkout at main's version would plan from there.
+async fn unmerged_bump(look: &Look<'_>, infrastructure: &Infrastructure, dirty: &[String]) -> Option<String> {
+    let at = Location::from(&infrastructure.version);
+    if dirty != [at.file.clone()] {
+        return None;
+    }
+    let checkout = &look.readers.checkout;
+    let (head, here) = tokio::join!(checkout.read_at("HEAD", &at.file), checkout.read(&at.file));
+    let (head, here) = (head.ok()?, here.ok()?);
+    let version = find_attribute(&here, &at.file, &at.block, &at.attribute).ok()?.literal;
+    let bumped = replace_attribute(&head, &at.file, &at.block, &at.attribute, &version).ok()?;
+    let running = running_tag(look.readers, look.runbook).await.ok()?.fact.filter(|running| running.certain)?;
+    (bumped == here && literal(&running.tag).ok()? == version).then_some(running.tag)
+}
+
 #[async_trait]
 impl Step for CheckoutReady {
     fn undo(&self) -> Undo {
@@ -119,8 +140,12 @@ impl Step for CheckoutReady {
         let (reading, fingerprint) =
             tokio::join!(read(&look, infrastructure), look.readers.checkout.fingerprint(&except));
         let reading = reading?;
-        let ours = own_files(&look, infrastructure);
-        let expected = expected(&look, infrastructure, &ours);
+        let mut ours = own_files(&look, infrastructure);
+        let unmerged = unmerged_bump(&look, infrastructure, &reading.standing.dirty).await;
+        *self.unmerged.lock().unwrap_or_else(PoisonError::into_inner) = unmerged.is_some();
+        ours.extend(unmerged.is_some().then(|| infrastructure.version.file.clone()));
+        let mut expected = expected(&look, infrastructure, &ours);
+        expected.unmerged = unmerged.as_ref().map(|_| infrastructure.version.file.as_str());
         let refusals = refusals(&reading, &expected);
         let mut finding = if refusals.is_empty() {
             *self.fingerprint.lock().unwrap_or_else(PoisonError::into_inner) = Some(fingerprint?);
@@ -134,6 +159,9 @@ impl Step for CheckoutReady {
         } else {
             Finding::new(Decision::Blocked(refusals))
         };
+        finding.evidence.extend(unmerged.map(|tag| {
+            Evidence::warning(format!("the checkout holds the version {tag}, which runs and is not merged yet"))
+        }));
         finding.evidence.extend(warnings(&reading, &expected));
         Ok(finding)
     }
@@ -147,7 +175,10 @@ impl Step for CheckoutReady {
         let except = deploy_attributes(infrastructure);
         let checkout = &look.readers.checkout;
         let (now, fingerprint) = tokio::join!(checkout.standing(), checkout.fingerprint(&except));
-        let ours = own_files(&look, infrastructure);
+        let mut ours = own_files(&look, infrastructure);
+        // What is in that file is part of the fingerprint, its version apart.
+        let unmerged = *self.unmerged.lock().unwrap_or_else(PoisonError::into_inner);
+        ours.extend(unmerged.then(|| infrastructure.version.file.clone()));
         let mut refusals = standing(&now?, &expected(&look, infrastructure, &ours));
         let earlier = self.fingerprint.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let fingerprint = fingerprint?;

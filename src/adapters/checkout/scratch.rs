@@ -42,7 +42,8 @@ impl Scratch {
         let own = Git::new(options.commands.clone(), &target, &environment);
         let gitlinks = repository(git, root, &target, &hooks, &options.commands, &environment).await?;
         let (from, to, skip) = (root.to_owned(), target.clone(), options.scratch_parent.clone());
-        blocking(move || copy::lay_over(&from, &to, &skip, &gitlinks)).await?;
+        let moved = blocking(move || copy::lay_over(&from, &to, &skip, &gitlinks)).await?;
+        take_for_unchanged(&own, &moved).await?;
         let tree = WorkTree {
             root: target,
             directory: options.directory.clone(),
@@ -199,6 +200,17 @@ async fn repository(
             entry.strip_prefix("160000 ").and_then(|rest| Some(PathBuf::from(rest.split_once('\t')?.1)))
         })
         .collect())
+}
+
+/// A tracked link that was turned into the copy is no change that anybody made.
+async fn take_for_unchanged(git: &Git, moved: &[PathBuf]) -> Result<()> {
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let tracked = git.output(&["ls-files", "-z"]).await?;
+    let moved: BTreeSet<_> = moved.iter().map(|path| path.to_string_lossy().into_owned()).collect();
+    let list: String = names(&tracked).filter(|name| moved.contains(name)).map(|name| name + "\0").collect();
+    git.fed(&["update-index", "-z", "--skip-worktree", "--stdin"], list.as_bytes()).await.map(|_| ())
 }
 
 /// The copied settings, made harmless.

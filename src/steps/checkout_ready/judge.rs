@@ -27,6 +27,8 @@ pub struct Expected<'a> {
     pub directory: &'a str,
     /// Files that the run itself has edited.
     pub ours: &'a [String],
+    /// The version's file, where it holds the last deploy's bump.
+    pub unmerged: Option<&'a str>,
     /// The run itself holds the flag at true.
     pub flag_is_ours: bool,
     /// How a bump's pull request is recognised.
@@ -103,7 +105,11 @@ pub fn standing(standing: &Standing, expected: &Expected<'_>) -> Vec<Refusal> {
                 format!(
                     "the checkout is behind {remote}/{main} (or has gone another way): deploying from it could undo what others deployed"
                 ),
-                format!("git pull --ff-only {remote} {main}"),
+                match expected.unmerged {
+                    // The merged bump is among what is pulled, and git would not write over the one that is here.
+                    Some(file) => format!("git checkout -- {file} && git pull --ff-only {remote} {main}"),
+                    None => format!("git pull --ff-only {remote} {main}"),
+                },
             ),
         }
     }

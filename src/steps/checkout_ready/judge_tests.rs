@@ -28,6 +28,7 @@ fn expected<'a>(ours: &'a [String], flag_is_ours: bool) -> Expected<'a> {
         remote: "origin",
         directory: "environments/prod",
         ours,
+        unmerged: None,
         flag_is_ours,
         branch_prefix: "catalog-deploy/",
         image_prefix: "rel-",

@@ -31,7 +31,7 @@ fn everything_in_the_way_is_told_in_the_order_of_the_steps() {
         (
             &[LockHeld, CheckoutDirty, FlagAlreadyTrue, ProviderDagRunning, TwoDrafts],
             6,
-            &["lock", "checkout", "checkout", "dags", "publish", "hold-dags", "flag"],
+            &["lock", "checkout", "checkout", "dags", "publish", "hold-dags"],
         ),
         (&[BlindAccount, CheckoutDirty], 4, &["checkout", "dags", "hold-dags"]),
         (&[BumpWritesLatest, CheckoutDirty], 3, &["checkout", "bump"]),

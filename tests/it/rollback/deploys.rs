@@ -50,7 +50,7 @@ fn over_an_airflow_version_only_the_digest_approves() {
         "{}",
         done.stderr
     );
-    assert!(done.stderr.contains("was deployed before (on main since 2023-12-21)"), "{}", done.stderr);
+    assert!(done.stderr.contains("was deployed before (on main since 2024-01-04)"), "{}", done.stderr);
     for step in ["publish", "monitoring", "changelog"] {
         assert!(done.stderr.contains(&format!("] {step}: skipped: belongs to releasing")), "{step}: {}", done.stderr);
     }
@@ -86,6 +86,18 @@ fn the_tag_that_runs_with_nothing_else_changed_asks_nothing() {
     left_nothing(&stage, &paused);
 }
 
+/// Only what runs may stand in the checkout unmerged.
+#[test]
+fn an_uncommitted_version_that_does_not_run_is_refused() {
+    let stage = Stage::new(&[]);
+    let file = stage.infrastructure().join("environments/prod/catalog-airflow.tf");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replace("rel-2024.08.22.20.53.01", "rel-2024.09.09.23.00.57")).unwrap();
+    let done = stage.run(&rollback("rel-2024.08.22.20.53.01", "apply"));
+    assert_eq!(done.code, 3, "{}", done.stderr);
+    assert!(done.stderr.contains("changes that are not this run's"), "{}", done.stderr);
+}
+
 /// At three in the morning the bump's pull request is not merged yet.
 #[test]
 fn back_right_after_a_deploy() {
@@ -100,6 +112,9 @@ fn back_right_after_a_deploy() {
     assert_eq!(stage.world.deployed_tag().as_deref(), Some(EARLIER));
     assert_eq!(stage.attribute("docker_image_tag"), format!("\"{EARLIER}\""));
     left_nothing(&stage, &paused);
+    assert!(done.stderr.contains("holds the version rel-2024.09.30.10.20.30, which runs and is not merged yet"));
+    let pulls = stage.world.pull_requests();
+    assert_eq!(pulls.len(), 2, "{pulls:?}");
     let status = stage.run(&["status", "prod"]);
     assert_eq!(status.code, 0, "{}", status.stderr);
     assert!(status.stdout.contains(EARLIER), "{}{}", status.stdout, status.stderr);

@@ -9,8 +9,8 @@ use crate::support::Stage;
 
 /// Tags that main held before the one that runs, with the time of their commits.
 pub const PAST: [(&str, &str); 3] = [
-    ("rel-2023.12.20.22.19.13", "2023-12-21T09:00:00Z"),
-    ("rel-2023.11.14.18.24.16", "2024-01-04T09:00:00Z"),
+    ("rel-2023.11.14.18.24.16", "2023-11-15T09:00:00Z"),
+    ("rel-2023.12.20.22.19.13", "2024-01-04T09:00:00Z"),
     ("rel-2024.08.22.20.53.01", "2024-08-23T09:00:00Z"),
 ];
 

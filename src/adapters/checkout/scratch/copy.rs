@@ -12,17 +12,32 @@ struct Source<'a> {
     skip: Option<PathBuf>,
     gitlinks: &'a BTreeSet<PathBuf>,
     files: Vec<PathBuf>,
+    /// Links that lead elsewhere than in the original, so that they stay in the copy.
+    moved: Vec<PathBuf>,
     /// Modes of directories, set last so files can be made in a read-only one.
     modes: Vec<(PathBuf, u32)>,
 }
 
 /// Copies everything below `root` but its `.git` to `target`. `skip` is left out, as is the `.git` of a submodule (in
-/// `gitlinks`) or of a worktree, which leads to a repository of the original.
-pub(super) fn lay_over(root: &Path, target: &Path, skip: &Path, gitlinks: &BTreeSet<PathBuf>) -> std::io::Result<()> {
-    let mut source =
-        Source { root, target, skip: skip.canonicalize().ok(), gitlinks, files: Vec::new(), modes: Vec::new() };
+/// `gitlinks`) or of a worktree, which leads to a repository of the original. Returns the links
+/// that had to be turned to stay in the copy.
+pub(super) fn lay_over(
+    root: &Path,
+    target: &Path,
+    skip: &Path,
+    gitlinks: &BTreeSet<PathBuf>,
+) -> std::io::Result<Vec<PathBuf>> {
+    let mut source = Source {
+        root,
+        target,
+        skip: skip.canonicalize().ok(),
+        gitlinks,
+        files: Vec::new(),
+        moved: Vec::new(),
+        modes: Vec::new(),
+    };
     source.folder(Path::new(""))?;
-    let Source { files, modes, .. } = source;
+    let Source { files, moved, modes, .. } = source;
     // Provider binaries are large: let the disk have more than one at a time.
     let share = files.len().div_ceil(4).max(1);
     std::thread::scope(|scope| {
@@ -35,7 +50,7 @@ pub(super) fn lay_over(root: &Path, target: &Path, skip: &Path, gitlinks: &BTree
     for (path, mode) in modes.into_iter().rev() {
         std::fs::set_permissions(path, Permissions::from_mode(mode))?;
     }
-    Ok(())
+    Ok(moved)
 }
 
 impl Source<'_> {
@@ -51,7 +66,11 @@ impl Source<'_> {
             }
             if kind.is_symlink() {
                 let link = std::fs::read_link(&path)?;
-                symlink(self.leading(&relative, &link), self.target.join(&relative))?;
+                let leading = self.leading(&relative, &link);
+                symlink(&leading, self.target.join(&relative))?;
+                if leading != link {
+                    self.moved.push(relative);
+                }
             } else if kind.is_dir() {
                 let copy = self.target.join(&relative);
                 std::fs::create_dir(&copy)?;
