@@ -5,4 +5,5 @@
 mod compile_fail;
 mod deploy;
 mod process;
+mod runs;
 mod support;
