@@ -58,10 +58,13 @@ fn may_close(open: &Open, parameters: &Parameters, asking: Asking) -> bool {
 impl Session {
     /// The end of a run, and what the person chose to do about it.
     pub(super) async fn after(&self, mut run: String, mut outcome: Outcome) -> Result<Outcome, CliError> {
-        while self.asking == Asking::Terminal {
+        if self.asking != Asking::Terminal {
+            return Ok(outcome);
+        }
+        loop {
             let stored = self.runs.load(&run)?;
             match self.choose(offers(&stored.state, &outcome)).await? {
-                Offer::Leave => break,
+                Offer::Leave => return Ok(outcome),
                 Offer::Resume => outcome = self.go_on(&stored, Go::On).await?,
                 Offer::RollBack(tag) => {
                     let closed = self.go_on(&stored, Go::GiveUp).await?;
@@ -74,7 +77,6 @@ impl Session {
                 }
             }
         }
-        Ok(outcome)
     }
 
     async fn choose(&self, mut offers: Vec<Offer>) -> Result<Offer, CliError> {
@@ -110,7 +112,7 @@ impl Session {
         };
         let prompt = self.prompt(&Output::of(&self.settings))?;
         let answer = prompt.ask(&question).await?;
-        if !answer.is_some_and(|answer| Consent::answered(&question, &answer).is_ok()) {
+        if answer.is_none_or(|answer| Consent::answered(&question, &answer).is_err()) {
             return Err(open.refusal);
         }
         let closed = self.go_on(stored, Go::GiveUp).await?;

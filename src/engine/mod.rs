@@ -13,6 +13,9 @@ pub mod run;
 pub mod stop;
 pub mod unwind;
 
+#[cfg(test)]
+mod tests;
+
 pub use outcome::Outcome;
 pub use recorder::Recorder;
 pub use run::Run;

@@ -140,4 +140,10 @@ impl Recorder {
     pub(super) fn ended(&self, effect: &str, ended: Ended) -> Result<(), Trouble> {
         self.record(Event::Outcome { effect: effect.to_owned(), ended })
     }
+
+    /// As if the disk had failed just now.
+    #[cfg(test)]
+    pub(super) fn break_journal(&self) {
+        self.lock().journal.break_off();
+    }
 }

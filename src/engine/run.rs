@@ -140,15 +140,16 @@ impl<'a> Run<'a> {
     }
 
     fn finish(&self, outcome: &Outcome, close: Option<String>) {
+        // The last event of every stream says how it ended.
+        if let Some(why) = close {
+            self.recorder.tell(Event::RunClosed { why });
+        }
         self.recorder.tell(Event::RunFinished {
             exit: outcome.exit,
             reason: outcome.reason.to_owned(),
             message: outcome.message.clone(),
             next: outcome.next.clone(),
         });
-        if let Some(why) = close {
-            self.recorder.tell(Event::RunClosed { why });
-        }
     }
 
     async fn steps(&self) -> Result<(), Failure> {

@@ -23,6 +23,12 @@ pub enum RunsError {
     Disk { what: &'static str, path: PathBuf, source: std::io::Error },
 }
 
+/// The id that was probably meant. Ids of one day are alike, so only a slip or two makes a guess.
+fn nearest<'a>(wrong: &str, names: &'a [String]) -> Option<&'a str> {
+    let alike = |name: &String| (similar::TextDiff::from_chars(wrong, name.as_str()).ratio() * 1000.0) as u32;
+    names.iter().map(|name| (alike(name), name.as_str())).filter(|(ratio, _)| *ratio > 850).max().map(|(_, name)| name)
+}
+
 /// The directory of all runs.
 #[derive(Debug, Clone)]
 pub struct Runs {
@@ -84,8 +90,11 @@ impl Runs {
     /// One run, read without changing it.
     pub fn load(&self, run: &str) -> Result<StoredRun, RunsError> {
         let directory = self.directory(run);
-        if run.contains('/') || !directory.is_dir() {
-            let near = self.names()?.into_iter().rfind(|name| name.contains(run));
+        let names = self.names()?;
+        if !names.iter().any(|name| name == run) {
+            // A part of an id (its end is what people remember) or a slip of the pen.
+            let part = || names.iter().rfind(|name| run.len() >= 4 && name.contains(run)).map(String::as_str);
+            let near = part().or_else(|| nearest(run, &names)).map(str::to_owned);
             return Err(RunsError::Unknown { name: run.to_owned(), near });
         }
         let events = read(&directory)?;

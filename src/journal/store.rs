@@ -102,6 +102,12 @@ impl Journal {
         Ok(())
     }
 
+    /// As after a failed write, for tests of what follows.
+    #[cfg(test)]
+    pub(crate) fn break_off(&mut self) {
+        self.closed = true;
+    }
+
     /// Writes an [`Event::Intent`]; the returned proof is what an authority is granted against.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ mod process;
 mod readme;
 mod reads;
 mod rollback;
+mod runs;
 mod startup;
 mod support;
 mod traps;

@@ -1,0 +1,99 @@
+//! A lost answer is looked up, never sent again blindly.
+
+use std::sync::Arc;
+
+use super::stage::{Does, Shared, carry_out, go_on, part};
+use crate::event::StepResult;
+use crate::journal::status::StepState;
+
+#[tokio::test]
+async fn in_doubt_then_seen_is_done_once() {
+    let shared = Shared::new();
+    let ended = carry_out(&shared, vec![part(&shared, "one").does(&[Does::WorksInDoubt])]).await;
+    assert_eq!(ended.outcome.exit, 0);
+    assert_eq!(shared.log(), ["do one"]);
+    assert_eq!(ended.state.steps["one"], StepState::Ended(StepResult::Changed));
+}
+
+#[tokio::test]
+async fn in_doubt_then_absent_is_done_again() {
+    let shared = Shared::new();
+    let ended = carry_out(&shared, vec![part(&shared, "one").does(&[Does::LostInDoubt, Does::Works])]).await;
+    assert_eq!(ended.outcome.exit, 0);
+    assert_eq!(shared.log(), ["do one", "do one"]);
+    assert!(ended.state.in_doubt().is_empty());
+}
+
+#[tokio::test]
+async fn acting_that_does_not_help_ends() {
+    let shared = Shared::new();
+    let ended = carry_out(&shared, vec![part(&shared, "one").does(&[Does::Nothing; 20])]).await;
+    assert_eq!((ended.outcome.exit, ended.outcome.reason), (1, "step-failed"));
+    assert!(ended.outcome.message.contains("still is not as wanted"));
+    assert!(shared.log().len() <= 5, "{:?}", shared.log());
+}
+
+/// A process that died in the middle of `late`: its journal ends with the intent.
+async fn died(shared: &Arc<Shared>, took_effect: bool) -> super::stage::Ended {
+    let mut held = part(shared, "held").takes();
+    held.refuses_while_in_doubt = true;
+    let mut ended = carry_out(shared, vec![held, part(shared, "late").does(&[Does::Panics])]).await;
+    // Cut behind the intent of `late`, as `kill -9` would; the world is put back to that moment.
+    let path = ended.directory.path().join("journal.ndjson");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let at = text.lines().position(|line| line.contains(r#""effect":"late/1""#)).unwrap();
+    let kept: String = text.lines().take(at + 1).flat_map(|line| [line, "\n"]).collect();
+    std::fs::write(&path, kept).unwrap();
+    shared.lock.set(Some("run-1"));
+    shared.done().push("held".into());
+    if took_effect {
+        shared.done().push("late".into());
+    }
+    let events = crate::journal::store::read(ended.directory.path()).unwrap();
+    ended.state = crate::journal::status::RunState::replay(&events).unwrap().unwrap();
+    assert_eq!(ended.state.in_doubt(), ["late"]);
+    ended
+}
+
+#[tokio::test]
+async fn after_a_kill_resume_finds_out_first() {
+    for took_effect in [true, false] {
+        let shared = Shared::new();
+        let ended = died(&shared, took_effect).await;
+        let before = shared.log().len();
+        let parts = vec![part(&shared, "held").takes(), part(&shared, "late")];
+        let ended = go_on(&shared, parts, ended, false).await;
+        assert_eq!(ended.outcome.exit, 0, "{:?}", ended.outcome);
+        let expected: &[&str] = if took_effect { &["give held back"] } else { &["do late", "give held back"] };
+        assert_eq!(shared.log()[before..], *expected, "took effect: {took_effect}");
+    }
+}
+
+#[tokio::test]
+async fn after_a_kill_restore_finds_out_and_gives_back() {
+    for took_effect in [true, false] {
+        let shared = Shared::new();
+        let ended = died(&shared, took_effect).await;
+        let before = shared.log().len();
+        let mut held = part(&shared, "held").takes();
+        held.refuses_while_in_doubt = true;
+        let ended = go_on(&shared, vec![held, part(&shared, "late")], ended, true).await;
+        assert_eq!((ended.outcome.exit, ended.outcome.reason), (0, "restored"), "{:?}", ended.outcome);
+        assert_eq!(shared.log()[before..], ["give held back"]);
+        assert_eq!(shared.lock.holder(), None);
+    }
+}
+
+#[tokio::test]
+async fn what_must_wait_for_a_doubt_is_kept_with_the_lock() {
+    let shared = Shared::new();
+    let ended = died(&shared, false).await;
+    let mut held = part(&shared, "held").takes();
+    held.refuses_while_in_doubt = true;
+    // The end of `late` cannot be told: it is waited for in vain.
+    let ended = go_on(&shared, vec![held, part(&shared, "late").waits(60, false)], ended, true).await;
+    assert_eq!((ended.outcome.exit, ended.outcome.reason), (9, "not-given-back"));
+    assert!(ended.outcome.message.contains("an apply may still be under way"), "{}", ended.outcome.message);
+    assert_eq!(ended.state.in_doubt(), ["late"]);
+    assert_eq!(shared.lock.holder().as_deref(), Some("run-1"));
+}

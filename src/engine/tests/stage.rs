@@ -1,0 +1,416 @@
+//! A run of steps made of closures, over real adapters that reach nobody, a lock in memory and a clock that jumps.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::adapters::absent::Absent;
+use crate::adapters::checkout::{Checkout, CheckoutOptions};
+use crate::adapters::clock::Clock;
+use crate::adapters::github::GithubClient;
+use crate::adapters::lock::{LockRead, LockRecord, LockState, LockWrite, Taken};
+use crate::adapters::process::Commands;
+use crate::adapters::prompt::Nobody;
+use crate::adapters::{Cause, ServiceError, World};
+use crate::engine::{Outcome, Recorder, Run, StopSignal};
+use crate::event::{Event, FORMAT, Mode, Question, Stamped, StepHead, Strength};
+use crate::facts::{Held, Parameters, Place, Thing};
+use crate::journal::Journal;
+use crate::journal::status::RunState;
+use crate::plan::{Plan, PlannedStep};
+use crate::report::Sink;
+use crate::runbook::load::Source;
+use crate::step::{Act, Decision, Effect, Finding, Look, Returned, Step, Trouble, Undo, Wait};
+
+/// A clock on which sleeping costs nothing, and signals come at set times.
+pub struct FakeClock {
+    now: Mutex<Duration>,
+    alarms: Mutex<Vec<(Duration, i32)>>,
+    stop: StopSignal,
+}
+
+impl FakeClock {
+    pub fn elapsed(&self) -> u64 {
+        self.now.lock().unwrap().as_secs()
+    }
+
+    /// `signal` comes when this clock says `seconds`. Earliest first.
+    pub fn alarm(&self, seconds: u64, signal: i32) {
+        self.alarms.lock().unwrap().push((Duration::from_secs(seconds), signal));
+    }
+
+    fn due(&self, until: Duration) -> Option<i32> {
+        let mut alarms = self.alarms.lock().unwrap();
+        if alarms.first()?.0 > until {
+            return None;
+        }
+        let (at, signal) = alarms.remove(0);
+        *self.now.lock().unwrap() = at;
+        Some(signal)
+    }
+}
+
+#[async_trait]
+impl Clock for FakeClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::UNIX_EPOCH + *self.now.lock().unwrap()
+    }
+    fn uptime(&self) -> Duration {
+        *self.now.lock().unwrap() + Duration::from_secs(3600)
+    }
+    async fn sleep(&self, duration: Duration) {
+        let until = *self.now.lock().unwrap() + duration;
+        while let Some(signal) = self.due(until) {
+            self.stop.raise(signal);
+            // Whoever waits beside this sleep is asked now, and may end it.
+            tokio::task::yield_now().await;
+        }
+        *self.now.lock().unwrap() = until;
+        tokio::task::yield_now().await;
+    }
+    fn scaled(&self, duration: Duration) -> Duration {
+        duration
+    }
+}
+
+/// A lock that works: free, ours or somebody's.
+#[derive(Default)]
+pub struct MemoryLock(Mutex<Option<LockState>>);
+
+impl MemoryLock {
+    pub fn holder(&self) -> Option<String> {
+        self.0.lock().unwrap().as_ref().map(|state| state.record.run.clone())
+    }
+    pub fn set(&self, run: Option<&str>) {
+        let state = run.map(|run| LockState {
+            reference: "refs/lock".into(),
+            commit: format!("commit-of-{run}"),
+            record: LockRecord {
+                run: run.into(),
+                runbook: "prod".into(),
+                who: "grace".into(),
+                host: "elsewhere".into(),
+                step: None,
+                taken_at: Timestamp::UNIX_EPOCH,
+                heartbeat_at: Timestamp::UNIX_EPOCH,
+                nonce: String::new(),
+            },
+        });
+        *self.0.lock().unwrap() = state;
+    }
+}
+
+#[async_trait]
+impl LockRead for MemoryLock {
+    fn reference(&self) -> Option<String> {
+        Some("refs/lock".into())
+    }
+    async fn holder(&self) -> Result<Option<LockState>, ServiceError> {
+        Ok(self.0.lock().unwrap().clone())
+    }
+}
+
+#[async_trait]
+impl LockWrite for MemoryLock {
+    async fn take(&self, record: &LockRecord) -> Result<Taken, ServiceError> {
+        self.set(Some(&record.run));
+        Ok(Taken::Ours(self.0.lock().unwrap().clone().unwrap()))
+    }
+    async fn free(&self, _: &str) -> Result<bool, ServiceError> {
+        self.set(None);
+        Ok(true)
+    }
+}
+
+/// What one act does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Does {
+    Works,
+    /// The change is made, and its answer lost.
+    WorksInDoubt,
+    /// Nothing is changed, and nobody says so.
+    LostInDoubt,
+    Refused,
+    Panics,
+    /// Answers well and changes nothing.
+    Nothing,
+    /// The journal breaks just before the change.
+    BreaksJournal,
+}
+
+/// A step that is satisfied once `done` holds its name.
+pub struct Part {
+    pub id: &'static str,
+    pub takes: bool,
+    pub waits: Option<Wait>,
+    pub acts: Mutex<VecDeque<Does>>,
+    /// How often giving back is not answered at first.
+    pub unreachable: Mutex<u32>,
+    pub refuses_while_in_doubt: bool,
+    pub shared: Arc<Shared>,
+}
+
+/// The world of the parts, and what was done in it, in order.
+pub struct Shared {
+    log: Mutex<Vec<String>>,
+    done: Mutex<Vec<String>>,
+    pub stop: StopSignal,
+    recorder: Mutex<Option<Arc<Recorder>>>,
+    pub lock: Arc<MemoryLock>,
+    pub clock: Arc<FakeClock>,
+}
+
+impl Shared {
+    pub fn new() -> Arc<Self> {
+        let stop = StopSignal::default();
+        let clock = FakeClock { now: Mutex::default(), alarms: Mutex::default(), stop: stop.clone() };
+        Arc::new(Self {
+            log: Mutex::default(),
+            done: Mutex::default(),
+            stop,
+            recorder: Mutex::default(),
+            lock: Arc::default(),
+            clock: Arc::new(clock),
+        })
+    }
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+    pub fn done(&self) -> MutexGuard<'_, Vec<String>> {
+        self.done.lock().unwrap()
+    }
+    pub fn say(&self, text: impl Into<String>) {
+        self.log.lock().unwrap().push(text.into());
+    }
+    pub fn break_journal(&self) {
+        if let Some(recorder) = &*self.recorder.lock().unwrap() {
+            recorder.break_journal();
+        }
+    }
+}
+
+pub fn part(shared: &Arc<Shared>, id: &'static str) -> Part {
+    Part {
+        id,
+        takes: false,
+        waits: None,
+        acts: Mutex::new(VecDeque::new()),
+        unreachable: Mutex::new(0),
+        refuses_while_in_doubt: false,
+        shared: shared.clone(),
+    }
+}
+
+impl Part {
+    pub fn takes(self) -> Self {
+        Self { takes: true, ..self }
+    }
+    pub fn does(self, does: &[Does]) -> Self {
+        Self { acts: Mutex::new(does.iter().copied().collect()), ..self }
+    }
+    pub fn waits(self, at_most: u64, refuse_after: bool) -> Self {
+        let wait = Wait {
+            on: "the ferry".into(),
+            poll: Duration::from_secs(10),
+            at_most: Duration::from_secs(at_most),
+            next: "take the bridge".into(),
+            refuse_after,
+        };
+        Self { waits: Some(wait), ..self }
+    }
+}
+
+#[async_trait]
+impl Step for Part {
+    fn undo(&self) -> Undo {
+        if self.takes { Undo::GivesBack } else { Undo::Never("it is done") }
+    }
+
+    async fn observe(&self, _: Look<'_>) -> Result<Finding, Trouble> {
+        if self.shared.done().contains(&self.id.to_owned()) {
+            return Ok(Finding::satisfied("there"));
+        }
+        if let Some(wait) = &self.waits {
+            return Ok(Finding::new(Decision::Wait(wait.clone())));
+        }
+        Ok(Finding::new(Decision::Change(Question {
+            gate: self.id.into(),
+            title: String::new(),
+            summary: vec![],
+            digest: "digest".into(),
+            expected: true,
+            strength: Strength::Yes,
+            details: None,
+        })))
+    }
+
+    async fn act(&self, act: Act<'_>, _: &Question) -> Result<(), Trouble> {
+        let does = self.acts.lock().unwrap().pop_front().unwrap_or(Does::Works);
+        let mut effect = Effect::new(format!("do {}", self.id));
+        if self.takes {
+            effect.holds.push(Held {
+                id: self.id.into(),
+                step: self.id.into(),
+                thing: Thing::PausedDag { dag: self.id.into() },
+                place: Place::World,
+            });
+        }
+        if does == Does::BreaksJournal {
+            self.shared.break_journal();
+        }
+        act.change(effect, |_| async {
+            self.shared.say(format!("do {}", self.id));
+            let lost = |text: &str| ServiceError::new("fake", "do", Cause::NoAnswer(text.into()));
+            match does {
+                Does::Works | Does::WorksInDoubt => self.shared.done().push(self.id.into()),
+                Does::Panics => panic!("a bug in {}", self.id),
+                Does::Refused => return Err(ServiceError::new("fake", "do", Cause::Refused("no".into()))),
+                Does::Nothing | Does::LostInDoubt | Does::BreaksJournal => {}
+            }
+            if matches!(does, Does::WorksInDoubt | Does::LostInDoubt) { Err(lost("reset")) } else { Ok(()) }
+        })
+        .await
+    }
+
+    async fn give_back(&self, act: &Act<'_>, held: &Held) -> Result<Returned, Trouble> {
+        if self.refuses_while_in_doubt && act.look.in_doubt.iter().any(|step| *step != held.step) {
+            return Ok(Returned::NotYet("an apply may still be under way".into()));
+        }
+        {
+            let mut unreachable = self.unreachable.lock().unwrap();
+            if *unreachable > 0 {
+                *unreachable -= 1;
+                return Err(ServiceError::new("fake", "look", Cause::Unreachable("booting".into())).into());
+            }
+        }
+        if !self.shared.done().contains(&self.id.to_owned()) {
+            return Ok(Returned::Back("never taken".into()));
+        }
+        act.change(Effect::new(format!("give {} back", self.id)), |_| async {
+            self.shared.say(format!("give {} back", self.id));
+            self.shared.done().retain(|done| done != self.id);
+            Ok(())
+        })
+        .await?;
+        Ok(Returned::Back("back".into()))
+    }
+}
+
+struct Silent;
+impl Sink for Silent {
+    fn event(&mut self, _: &Stamped) {}
+}
+
+const RUNBOOK: &str = r#"
+format = 1
+title = "A runbook"
+environment = "prod"
+lock = "lock"
+
+[[step]]
+id = "note"
+kind = "manual"
+title = "Note"
+instructions = "Nothing."
+"#;
+
+/// How a run of `parts` ended, and what it left in the journal.
+pub struct Ended {
+    pub outcome: Outcome,
+    /// As the journal on the disk tells it.
+    pub state: RunState,
+    pub directory: tempfile::TempDir,
+}
+
+/// Begins a run.
+pub async fn carry_out(shared: &Arc<Shared>, parts: Vec<Part>) -> Ended {
+    play(shared, parts, None, false).await
+}
+
+/// Goes on with one, or gives it up, with new steps, as another process would.
+pub async fn go_on(shared: &Arc<Shared>, parts: Vec<Part>, earlier: Ended, give_up: bool) -> Ended {
+    play(shared, parts, Some(earlier.directory), give_up).await
+}
+
+async fn play(shared: &Arc<Shared>, parts: Vec<Part>, earlier: Option<tempfile::TempDir>, give_up: bool) -> Ended {
+    let plan = Plan {
+        steps: parts
+            .into_iter()
+            .map(|part| PlannedStep {
+                head: StepHead {
+                    id: part.id.into(),
+                    title: part.id.into(),
+                    kind: "fake".into(),
+                    gate: false,
+                    locked: false,
+                },
+                step: Arc::new(part),
+                skip: None,
+            })
+            .collect(),
+    };
+    let clock: Arc<dyn Clock> = shared.clock.clone();
+    let resumes = earlier.is_some();
+    let directory = earlier.unwrap_or_else(|| tempfile::tempdir().unwrap());
+    let recorder = if resumes {
+        let (journal, events) = Journal::open(directory.path()).unwrap();
+        let state = RunState::replay(&events).unwrap().unwrap();
+        let recorder = Recorder::resume(journal, &events, state, Box::new(Silent), clock.clone());
+        recorder.record(Event::RunResumed { who: "ada".into(), host: "laptop".into() }).unwrap();
+        recorder
+    } else {
+        let mut steps = vec![crate::engine::lock::head()];
+        steps.extend(plan.heads());
+        let start = Event::RunStarted {
+            format: FORMAT,
+            run: "run-1".into(),
+            runbook: "prod".into(),
+            source: "built in".into(),
+            hash: String::new(),
+            title: String::new(),
+            mode: Mode::Deploy,
+            who: "ada".into(),
+            host: "laptop".into(),
+            parameters: Parameters::default(),
+            steps,
+        };
+        let journal = Journal::create(directory.path()).unwrap();
+        Recorder::begin(journal, start, Box::new(Silent), clock.clone()).unwrap()
+    };
+    let recorder = Arc::new(recorder);
+    *shared.recorder.lock().unwrap() = Some(recorder.clone());
+    let commands = Arc::new(Commands::new("/nonexistent".into()));
+    let checkout = Checkout::new(CheckoutOptions {
+        root: directory.path().into(),
+        remote: "origin".into(),
+        main: "main".into(),
+        directory: ".".into(),
+        environment: Default::default(),
+        scratch_parent: directory.path().join("scratch"),
+        commands: commands.clone(),
+        host: "laptop".into(),
+    });
+    let github = GithubClient::new("http://127.0.0.1:9", None).unwrap();
+    let world = World::new(
+        Arc::new(github),
+        Arc::new(Absent),
+        Arc::new(Absent),
+        Arc::new(Absent),
+        Arc::new(checkout),
+        shared.lock.clone(),
+        commands,
+        clock,
+    );
+    let runbook = crate::runbook::load("prod", Source::Frozen, RUNBOOK).unwrap().runbook;
+    let who = ("ada".to_owned(), "laptop".to_owned());
+    let workspace = directory.path().to_owned();
+    let run = Run::new(&runbook, &plan, &world, &recorder, &Nobody, &shared.stop, workspace, who);
+    let outcome = if give_up { run.give_up().await } else { run.carry_out().await };
+    let state = RunState::replay(&crate::journal::store::read(directory.path()).unwrap()).unwrap().unwrap();
+    drop(run);
+    *shared.recorder.lock().unwrap() = None;
+    Ended { outcome, state, directory }
+}

@@ -1,0 +1,75 @@
+//! `kill -9` at the worst moments: the next process finds out before it does anything.
+
+use super::{Live, NEW, PUBLISH, PULL, REVIEW, nothing_held, resumed, run, slow_stage};
+use crate::deploy::approved;
+use crate::support::{Stage, until};
+
+#[test]
+fn resume_waits_for_an_orphaned_apply_and_never_starts_a_second() {
+    let (stage, slow) = slow_stage();
+    let live = Live::start(&stage, &approved(&[]));
+    slow.begun();
+    live.killed();
+    let run = &run(&stage);
+    assert_eq!(stage.attribute("running_dags_cleared"), "true");
+    assert!(stage.locked());
+
+    let status = stage.run(&["status"]);
+    assert_eq!(status.code, 0, "{}", status.stderr);
+    for words in [
+        "running_dags_cleared",
+        "image_data_refresh",
+        "audio_data_refresh",
+        "in doubt: apply",
+        "not at work",
+        &format!("catalog-deploy resume {run}"),
+        &format!("catalog-deploy restore {run}"),
+    ] {
+        assert!(status.stdout.contains(words), "no {words:?} in\n{}", status.stdout);
+    }
+    let refused = stage.run(&["prod"]);
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+
+    let live = Live::start(&stage, &resumed(run));
+    live.says("the apply that an earlier process of this run started");
+    let busy = stage.run(&["restore", run]);
+    assert_eq!(busy.code, 3, "{}", busy.stderr);
+    assert!(busy.stderr.contains("at work in another process"), "{}", busy.stderr);
+    slow.go();
+    let done = live.ended();
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!((slow.count("begun"), slow.count("applies")), (1, 1));
+    assert_eq!(stage.world.deployed_tag().as_deref(), Some(NEW));
+    nothing_held(&stage);
+    assert_eq!(stage.mutations().iter().filter(|it| [PUBLISH, REVIEW, PULL].contains(&it.as_str())).count(), 3);
+}
+
+#[test]
+fn restore_waits_for_an_orphaned_apply_and_gives_back() {
+    let (stage, slow) = slow_stage();
+    let live = Live::start(&stage, &approved(&[]));
+    slow.begun();
+    live.killed();
+    let live = Live::start(&stage, &["restore"]);
+    live.says("the apply that an earlier process of this run started");
+    assert!(stage.world.paused_dags().contains(&"image_data_refresh".to_owned()), "not while an apply is under way");
+    slow.go();
+    let done = live.ended();
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    nothing_held(&stage);
+    assert_eq!(slow.count("applies"), 1);
+    assert_eq!(stage.world.deployed_tag().as_deref(), Some(NEW));
+    assert_eq!(stage.run(&["resume"]).code, 3);
+}
+
+#[test]
+fn a_publish_whose_process_died_is_adopted() {
+    let stage = Stage::with(|options| options.answer_delay = std::time::Duration::from_millis(40));
+    let live = Live::start(&stage, &approved(&[]));
+    until("the release is published", || stage.world.drafts().is_empty());
+    live.killed();
+    let done = stage.run(&resumed(&run(&stage)));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert_eq!(stage.mutations(), [PUBLISH, REVIEW, PULL]);
+    nothing_held(&stage);
+}
