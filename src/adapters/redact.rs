@@ -249,10 +249,7 @@ mod tests {
     fn a_short_one_is_replaced_only_where_it_stands_alone() {
         let redactor = knowing(&["airflow", "abc"]);
         let text = "environments/prod/catalog-airflow.tf: airflow:airflow@host, abc";
-        assert_eq!(
-            redactor.clean(text),
-            "environments/prod/catalog-airflow.tf: [secret]:[secret]@host, abc"
-        );
+        assert_eq!(redactor.clean(text), "environments/prod/catalog-airflow.tf: [secret]:[secret]@host, abc");
     }
 
     #[test]

@@ -10,8 +10,8 @@ use crate::adapters::World;
 use crate::adapters::awake::Awake;
 use crate::adapters::checkout::sweep;
 use crate::adapters::clock::Clock;
-use crate::adapters::redact::Redactor;
 use crate::adapters::prompt::{FlagAnswers, FlagsThen, Nobody, Prompt, RehearsalYes, TerminalPrompt};
+use crate::adapters::redact::Redactor;
 use crate::engine::preview::Preview;
 use crate::engine::{Outcome, Recorder, Run, StopSignal};
 use crate::event::{Event, FORMAT, Mode, Refusal};
@@ -20,6 +20,7 @@ use crate::journal::Journal;
 use crate::journal::runs::{Runs, StoredRun};
 use crate::plan::Plan;
 use crate::runbook::Loaded;
+use crate::runbook::suggest::nearest;
 use crate::steps;
 
 use super::connect::{Connection, host, who};
@@ -54,10 +55,11 @@ pub struct Session {
 impl Session {
     /// Runs the runbook from its first step.
     pub async fn deploy(&self, parameters: Parameters) -> Result<Outcome, CliError> {
+        let plan = self.plan(&parameters);
+        self.answers(&plan)?;
         self.refuse_open_run()?;
         let output = Output::of(&self.settings);
         let world = self.world(&output).await?;
-        let plan = self.plan(&parameters);
         let run = Runs::new_id(&self.loaded.name, self.clock.now());
         let (directory, journal) = self.runs.create(&run, &self.loaded.text)?;
         self.keep_log(&directory);
@@ -73,9 +75,10 @@ impl Session {
 
     /// Goes on with a stored run, or only gives back what it holds.
     pub async fn go_on(&self, stored: &StoredRun, go: Go) -> Result<Outcome, CliError> {
+        let plan = self.plan(&stored.state.parameters);
+        self.answers(&plan)?;
         let output = Output::of(&self.settings);
         let world = self.world(&output).await?;
-        let plan = self.plan(&stored.state.parameters);
         let (journal, events) =
             Journal::open(&stored.directory).map_err(|error| CliError::failed(error.to_string()))?;
         let watchers = output.watchers(&self.loaded.runbook, self.slack().await?);
@@ -93,9 +96,10 @@ impl Session {
 
     /// Looks, and changes nothing: no lock, no journal, no message to anybody.
     pub async fn preview(&self, parameters: Parameters) -> Result<Outcome, CliError> {
+        let plan = self.plan(&parameters);
+        self.answers(&plan)?;
         let output = Output::of(&self.settings);
         let readers = self.world(&output).await?.into_readers();
-        let plan = self.plan(&parameters);
         let workspace = tempfile::Builder::new()
             .prefix("catalog-deploy-preview-")
             .tempdir()
@@ -135,7 +139,7 @@ impl Session {
         let _signals = signals::watch(&stop, move |text| said.tell(Event::Said { text: text.to_owned() }))
             .map_err(signal_error)?;
         let _awake = Awake::keep();
-        let prompt = self.prompt(output)?;
+        let prompt = self.prompt(plan, output)?;
         let people = (who(&self.settings), host());
         let left = directory.clone();
         let run = Run::new(&self.loaded.runbook, plan, world, recorder, &prompt, &stop, directory, people);
@@ -161,8 +165,23 @@ impl Session {
         }
     }
 
-    fn prompt(&self, output: &Output) -> Result<FlagsThen<Box<dyn Prompt>>, CliError> {
+    /// The answers given beforehand, each for a gate that there is. Asked first of all: a slip of the pen must not come
+    /// to light when a release is published.
+    fn answers(&self, plan: &Plan) -> Result<FlagAnswers, CliError> {
         let flags = FlagAnswers::parse(&self.approvals).map_err(|error| CliError::usage(error.to_string()))?;
+        let gates: Vec<String> = plan.heads().into_iter().filter(|head| head.gate).map(|head| head.id).collect();
+        if let Some(unknown) = flags.left().into_iter().find(|gate| !gates.contains(gate)) {
+            let near = nearest(&unknown, gates.iter().map(String::as_str));
+            let meant = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let (name, gates) = (&self.loaded.name, gates.join(", "));
+            return Err(CliError::usage(format!("--approve {unknown}: {name} has no such gate{meant}"))
+                .next(format!("its gates are: {gates}")));
+        }
+        Ok(flags)
+    }
+
+    fn prompt(&self, plan: &Plan, output: &Output) -> Result<FlagsThen<Box<dyn Prompt>>, CliError> {
+        let flags = self.answers(plan)?;
         let person: Box<dyn Prompt> = match self.asking {
             Asking::Terminal => {
                 let pager = self.settings.environment.get("PAGER");

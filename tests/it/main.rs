@@ -4,5 +4,7 @@
 
 mod compile_fail;
 mod deploy;
+mod input;
 mod process;
 mod support;
+mod terminal;
