@@ -1,4 +1,9 @@
-//! `doctor [RUNBOOK]`: everything a deploy will need, asked side by side before anybody starts one.
+//! `doctor [RUNBOOK]`: everything a deploy will need, asked side by side before anybody starts one. Changes nothing.
+//!
+//! One line each on stdout (`--json`: one object each): tools and their versions, checkout, run lock, GitHub account and
+//! what it may do, registry, Airflow and what its account sees, Sentry, cloud identity and the time left on its session.
+//! `pass`; `warn`: would be in the way, or is worth knowing; `FAIL`; `unknown`: nobody answered. Exit 0 without a
+//! failure, 4 where a credential failed, else 3.
 
 use std::process::ExitCode;
 
@@ -157,25 +162,34 @@ async fn tool(readers: &Readers, program: String, arguments: Vec<String>) -> Che
 
 async fn checkout(readers: &Readers) -> Check {
     let root = readers.checkout.root();
-    verdict("checkout", readers.checkout.standing().await, |standing| {
-        let branch = standing.branch.as_deref().unwrap_or("no branch");
-        let state = match (standing.dirty.len(), standing.contains_remote) {
-            (0, Some(true)) => "clean and up to date",
-            (0, _) => "behind its remote",
-            _ => "has uncommitted changes",
-        };
-        format!("{} on {branch}: {state}", root.display())
-    })
+    let standing = match readers.checkout.standing().await {
+        Ok(standing) => standing,
+        Err(error) => return Check::failed("checkout", &error),
+    };
+    let branch = standing.branch.as_deref().unwrap_or("no branch");
+    // Not yet a refusal: there is time to mend it before a deploy.
+    let (found, state) = match (standing.dirty.len(), standing.contains_remote) {
+        (0, Some(true)) => (Verdict::Pass, "clean and up to date"),
+        (0, Some(false)) => (Verdict::Warn, "behind its remote: pull before a deploy"),
+        (0, None) => (Verdict::Unknown, "clean; its remote did not answer"),
+        _ => (Verdict::Warn, "has uncommitted changes: commit or stash them before a deploy"),
+    };
+    Check::new("checkout", found, format!("{} on {branch}: {state}", root.display()))
 }
 
 async fn lock(readers: &Readers) -> Check {
     if readers.lock.reference().is_none() {
         return Check::new("run lock", Verdict::Pass, "none: one person alone");
     }
-    verdict("run lock", readers.lock.holder().await, |holder| match holder {
-        None => "free".to_owned(),
-        Some(state) => format!("held by {} on {} (run {})", state.record.who, state.record.host, state.record.run),
-    })
+    match readers.lock.holder().await {
+        Ok(None) => Check::new("run lock", Verdict::Pass, "free"),
+        Ok(Some(state)) => {
+            let of = &state.record;
+            let text = format!("held by {} on {} (run {}): a deploy would have to wait", of.who, of.host, of.run);
+            Check::new("run lock", Verdict::Warn, text)
+        }
+        Err(error) => verdict("run lock", Err::<(), _>(error), |()| String::new()),
+    }
 }
 
 fn github<'a>(readers: &'a Readers, runbook: &'a Runbook) -> Vec<BoxFuture<'a, Check>> {

@@ -85,7 +85,7 @@ impl Session {
         }
         let texts: Vec<String> = offers.iter().map(Offer::text).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let prompt = self.prompt(&Output::of(&self.settings))?;
+        let prompt = self.person(&Output::of(&self.settings))?;
         let chosen = prompt.choose("the apply did not work out; what now?", &texts).await?;
         Ok(chosen.filter(|index| *index < offers.len()).map_or(Offer::Leave, |index| offers.swap_remove(index)))
     }
@@ -110,7 +110,7 @@ impl Session {
             strength: Strength::Yes,
             details: None,
         };
-        let prompt = self.prompt(&Output::of(&self.settings))?;
+        let prompt = self.person(&Output::of(&self.settings))?;
         let answer = prompt.ask(&question).await?;
         if answer.is_none_or(|answer| Consent::answered(&question, &answer).is_err()) {
             return Err(open.refusal);

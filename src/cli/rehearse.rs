@@ -37,13 +37,14 @@ pub async fn run(environment: Environment, shared: &SharedArgs, args: &RehearseA
     let config_path = configure(&world, place.path())?;
     let stand_ins = world.stand_ins();
     if stand_ins.is_empty() {
-        say("rehearsal: an embedded world on loopback; git, just and terraform are the real ones");
+        say("rehearsal: an embedded world on loopback, with the real git, just and terraform");
     } else {
         say(&format!(
-            "rehearsal: an embedded world on loopback; git is the real one, a stand-in plays {} (not installed here)",
+            "rehearsal: an embedded world on loopback, with the real git\nnot installed here, so played by a stand-in: {}",
             stand_ins.join(" and ")
         ));
     }
+    say(&format!("rehearsal: waits and deadlines are {HURRY} times shorter than in a real run"));
     if args.serve.is_some() {
         return serve(&config_path).await;
     }

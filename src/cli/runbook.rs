@@ -7,7 +7,7 @@ use etcetera::BaseStrategy;
 
 use crate::adapters::prompt::menu;
 use crate::runbook::find::{self, Found, Places};
-use crate::runbook::{Loaded, document};
+use crate::runbook::{Loaded, Source, document};
 
 use super::args::{RunbookCommand, SharedArgs};
 use super::error::CliError;
@@ -74,7 +74,8 @@ pub fn trusted(settings: &Settings, name: &str) -> Result<Loaded, CliError> {
     let places = Places { config: Some(settings.config_directory.clone()), ..places_here() };
     let found = found(name, &places)?;
     let loaded = load(&found, settings.environment.colour(settings.shared.color))?;
-    if !settings.shared.quiet {
+    // Of a built-in one the run's first line says it.
+    if !settings.shared.quiet && !matches!(loaded.source, Source::BuiltIn) {
         say(&format!("runbook {}: {}", loaded.name, loaded.source));
     }
     if found.shadows {

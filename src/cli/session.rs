@@ -23,6 +23,7 @@ use crate::journal::status::RunState;
 use crate::journal::store::JournalError;
 use crate::plan::Plan;
 use crate::runbook::Loaded;
+use crate::runbook::suggest::nearest;
 use crate::steps;
 
 use super::connect::{Connection, host, who};
@@ -57,6 +58,7 @@ pub struct Session {
 impl Session {
     /// Runs the runbook from its first step.
     pub async fn deploy(&self, parameters: Parameters) -> Result<Outcome, CliError> {
+        self.answers(&self.plan(&parameters))?;
         if let Some(open) = self.open_run()? {
             self.offer_to_close(open, &parameters).await?;
         }
@@ -66,9 +68,9 @@ impl Session {
 
     /// A new run, to its end. Gives its id as well.
     pub(super) async fn begin(&self, parameters: Parameters) -> Result<(String, Outcome), CliError> {
+        let plan = self.plan(&parameters);
         let output = Output::of(&self.settings);
         let world = self.world(&output).await?;
-        let plan = self.plan(&parameters);
         let run = Runs::new_id(&self.loaded.name, self.clock.now());
         let (directory, journal) = self.runs.create(&run, &self.loaded.text).map_err(|error| {
             CliError::refused(format!("{error}. Nothing was changed"))
@@ -87,9 +89,10 @@ impl Session {
 
     /// Goes on with a stored run, or only gives back what it holds.
     pub async fn go_on(&self, stored: &StoredRun, go: Go) -> Result<Outcome, CliError> {
+        let plan = self.plan(&stored.state.parameters);
+        self.answers(&plan)?;
         let output = Output::of(&self.settings);
         let world = self.world(&output).await?;
-        let plan = self.plan(&stored.state.parameters);
         let (journal, events) = Journal::open(&stored.directory).map_err(|error| match error {
             JournalError::Busy { .. } => busy(&stored.state.run),
             error => CliError::failed(error.to_string()),
@@ -114,9 +117,10 @@ impl Session {
 
     /// Looks, and changes nothing: no lock, no journal, no message to anybody.
     pub async fn preview(&self, parameters: Parameters) -> Result<Outcome, CliError> {
+        let plan = self.plan(&parameters);
+        self.answers(&plan)?;
         let output = Output::of(&self.settings);
         let readers = of_one_moment(self.world(&output).await?.into_readers());
-        let plan = self.plan(&parameters);
         // Plan files may hold secrets: what a killed preview leaves is swept with its scratch copy.
         let workspace = Place::new(&self.scratch)
             .map_err(|error| CliError::failed(format!("could not make a private directory: {error}")))?;
@@ -169,7 +173,7 @@ impl Session {
         let _signals = signals::watch(&stop, move |text| said.tell(Event::Said { text: text.to_owned() }))
             .map_err(signal_error)?;
         let _awake = Awake::keep();
-        let prompt = self.prompt(output)?;
+        let prompt = self.prompt(plan, output)?;
         let people = (who(&self.settings), host());
         let left = directory.clone();
         let run = Run::new(&self.loaded.runbook, plan, world, recorder, &prompt, &stop, directory, people);
@@ -195,9 +199,28 @@ impl Session {
         }
     }
 
-    pub(super) fn prompt(&self, output: &Output) -> Result<FlagsThen<Box<dyn Prompt>>, CliError> {
+    /// The answers given beforehand, each for a gate that there is. Asked first of all: a slip of the pen must not come
+    /// to light when a release is published.
+    fn answers(&self, plan: &Plan) -> Result<FlagAnswers, CliError> {
         let flags = FlagAnswers::parse(&self.approvals).map_err(|error| CliError::usage(error.to_string()))?;
-        let person: Box<dyn Prompt> = match self.asking {
+        let gates: Vec<String> = plan.heads().into_iter().filter(|head| head.gate).map(|head| head.id).collect();
+        if let Some(unknown) = flags.left().into_iter().find(|gate| !gates.contains(gate)) {
+            let near = nearest(&unknown, gates.iter().map(String::as_str));
+            let meant = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let (name, gates) = (&self.loaded.name, gates.join(", "));
+            return Err(CliError::usage(format!("--approve {unknown}: {name} has no such gate{meant}"))
+                .next(format!("its gates are: {gates}")));
+        }
+        Ok(flags)
+    }
+
+    fn prompt(&self, plan: &Plan, output: &Output) -> Result<FlagsThen<Box<dyn Prompt>>, CliError> {
+        Ok(FlagsThen::new(self.answers(plan)?, self.person(output)?))
+    }
+
+    /// Whoever can be asked, without the answers given beforehand.
+    pub(super) fn person(&self, output: &Output) -> Result<Box<dyn Prompt>, CliError> {
+        Ok(match self.asking {
             Asking::Terminal => {
                 let pager = self.settings.environment.get("PAGER");
                 let words = pager.map(|pager| pager.split_whitespace().map(str::to_owned).collect());
@@ -207,8 +230,7 @@ impl Session {
             }
             Asking::Nobody => Box::new(Nobody),
             Asking::RehearsalYes => Box::new(RehearsalYes),
-        };
-        Ok(FlagsThen::new(flags, person))
+        })
     }
 
     async fn world(&self, output: &Output) -> Result<World, CliError> {

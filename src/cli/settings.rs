@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read};
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
@@ -14,6 +14,10 @@ use super::error::CliError;
 use crate::adapters::http::is_loopback_text;
 use crate::adapters::process::print_secret;
 use crate::adapters::redact::Redactor;
+use crate::runbook::suggest::nearest;
+
+/// In bytes.
+const LARGEST_CONFIG: u64 = 1 << 20;
 
 /// A variable that only sounds like a secret (`MAX_TOKEN=4096`) must not make the output unreadable.
 const SHORTEST_INHERITED: usize = 8;
@@ -228,11 +232,13 @@ impl Settings {
         let state = base.state_dir().unwrap_or_else(|| base.data_dir());
         let state_directory = directory("XDG_STATE_HOME", state).join("catalog-deploy");
         let config_path = shared.config.clone().unwrap_or_else(|| config_directory.join("config.toml"));
-        let config = match std::fs::read_to_string(&config_path) {
+        let config = match read_text(&config_path) {
             Ok(text) => Self::parse(&config_path, &text)?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && shared.config.is_none() => Config::default(),
             Err(error) => {
-                return Err(CliError::usage(format!("could not read {}: {error}", config_path.display())));
+                let unread = CliError::usage(format!("could not read {}: {error}", config_path.display()));
+                return Err(CliError { reason: "configuration", ..unread }
+                    .next("name another with --config FILE, or mend this one"));
             }
         };
         // A rehearsal touches neither the person's history nor what they trust.
@@ -242,9 +248,13 @@ impl Settings {
 
     /// Parses a configuration's text; relative paths are taken from the file's own directory.
     pub fn parse(path: &Path, text: &str) -> Result<Config, CliError> {
-        let mut config: Config = toml::from_str(text).map_err(|error| CliError {
-            reason: "configuration",
-            ..CliError::usage(format!("{}:\n{error}", path.display()))
+        let mut config: Config = toml::from_str(text).map_err(|error| {
+            let refused = CliError::usage(format!("{}: {}", path.display(), error.to_string().trim_end()));
+            let refused = CliError { reason: "configuration", ..refused };
+            match meant(error.message()) {
+                Some(near) => refused.next(format!("did you mean `{near}`?")),
+                None => refused,
+            }
         })?;
         let from = path.parent().unwrap_or(Path::new("."));
         if let Some(checkout) = &mut config.infrastructure.checkout {
@@ -319,4 +329,25 @@ impl Settings {
             self.environment.redactor.learn(url.path());
         }
     }
+}
+
+/// A configuration's text: without the mark that some editors put in front, and never more than a person writes.
+fn read_text(path: &Path) -> std::io::Result<String> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(LARGEST_CONFIG + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LARGEST_CONFIG {
+        return Err(std::io::Error::other("it is larger than 1 MiB, so it is no configuration"));
+    }
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let place = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..place].iter().filter(|byte| **byte == b'\n').count() + 1;
+        std::io::Error::other(format!("line {line} is not UTF-8"))
+    })?;
+    Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// The known key that is nearest to the unknown one of this message.
+fn meant(message: &str) -> Option<String> {
+    let (unknown, known) = message.strip_prefix("unknown field `")?.split_once('`')?;
+    nearest(unknown, known.split('`').skip(1).step_by(2)).map(str::to_owned)
 }

@@ -8,7 +8,7 @@ use jiff::{Timestamp, ToSpan};
 
 use super::held::{StillHeld, describe};
 use super::steps::Steps;
-use super::text::{between, clean, clean_lines, count, elapsed, limit, time_of_day};
+use super::text::{between, clean, clean_lines, count, elapsed, time_of_day};
 use super::{Sink, Verbosity, words};
 use crate::event::{Ended, Event, Label, Question, Stamped, StepResult};
 
@@ -61,8 +61,11 @@ impl<W: Write + Send> Lines<W> {
     fn question(&mut self, at: Timestamp, question: &Question) {
         let gate = &question.gate;
         self.of(at, gate, &format!("asks: {}", question.title));
-        for line in question.summary.iter().flat_map(|entry| clean_lines(entry)) {
-            self.of(at, gate, &format!("- {line}"));
+        for entry in words::summary(question) {
+            match entry {
+                words::Entry::Point(text) => self.of(at, gate, &format!("- {text}")),
+                words::Entry::Below(text) => self.of(at, gate, &format!("    {text}")),
+            }
         }
         if !question.expected {
             self.of(at, gate, "warning: this holds more than the runbook expects");
@@ -110,7 +113,7 @@ impl<W: Write + Send> Lines<W> {
 
     fn waiting(&mut self, at: Timestamp, step: &str, on: &str, spent: Duration, most: Duration) {
         if self.due(step, at) {
-            self.of(at, step, &format!("waiting for {on}, {} of {}", elapsed(spent), limit(most)));
+            self.of(at, step, &format!("waiting for {on}{}", words::waited(spent, most)));
         }
     }
 
@@ -146,7 +149,7 @@ impl<W: Write + Send> Sink for Lines<W> {
             Event::RunStarted { run, runbook, source, title, mode, who, host, steps, .. } => {
                 self.say(at, &format!("{runbook}: {title} ({})", words::mode(*mode)));
                 let steps = count(steps.len(), "step");
-                self.say(at, &format!("run {run}, {steps}, by {who} on {host}, runbook {source}"));
+                self.say(at, &format!("run {run}, {steps}, by {who} on {host}, runbook {source}, times in UTC"));
             }
             Event::RunResumed { who, host } => self.say(at, &format!("{who} on {host} goes on with this run")),
             Event::StepStarted { step } => {
@@ -171,7 +174,9 @@ impl<W: Write + Send> Sink for Lines<W> {
                 let wanted = verbose || (normal && self.due(&format!("{step}: poll"), at));
                 self.of(at, step, if wanted { &text } else { "" });
             }
-            Event::Output { step, line } if normal => self.of(at, step, &format!("| {}", clean(line))),
+            Event::Output { step, line } if normal && !words::unboxed(line).is_empty() => {
+                self.of(at, step, &format!("| {}", clean(line)));
+            }
             Event::GateAsked { question } if !self.steps.preview() => {
                 self.question(at, question);
                 self.asked = Some(question.clone());
@@ -192,7 +197,7 @@ impl<W: Write + Send> Sink for Lines<W> {
             }
             Event::GivenBack { held, how } if normal => {
                 let name = self.held.name(held);
-                self.say(at, &format!("given back: {name}: {how}"));
+                self.say(at, &format!("given back: {}", words::given_back(&name, how)));
             }
             Event::NotGivenBack { held, why } => {
                 let name = self.held.name(held);
@@ -207,7 +212,7 @@ impl<W: Write + Send> Sink for Lines<W> {
             Event::Warned { text } => self.say(at, &format!("warning: {text}")),
             Event::Said { text } => self.say(at, text),
             Event::RunFinished { message, next, .. } => self.ended(at, message, next),
-            Event::RunClosed { why } if normal => self.say(at, &format!("this run is closed: {why}")),
+            Event::RunClosed { why } if verbose => self.say(at, &format!("this run is closed: {why}")),
             _ => {}
         }
         self.held.event(&stamped.event);

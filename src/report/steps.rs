@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use crate::event::{Event, Label, Mode, Stamped, StepHead, StepResult};
 
 use super::text::clean;
+use super::words;
 
 /// Lines of a child's output that are kept for the screen.
 pub const TAIL: usize = 6;
@@ -115,10 +116,14 @@ impl Steps {
             Event::PollFailed { step, why } => self.change(step, |row| row.note = Some(clean(why))),
             Event::Output { step, line } => self.change(step, |row| {
                 row.waited = None;
+                let line = words::unboxed(line);
+                if line.is_empty() {
+                    return;
+                }
                 if row.tail.len() == TAIL {
                     row.tail.pop_front();
                 }
-                row.tail.push_back(clean(line));
+                row.tail.push_back(line);
             }),
             Event::GateAsked { question } if !self.preview => self.change(&question.gate, |row| {
                 row.state = State::Asking;

@@ -2,7 +2,10 @@
 
 use crate::event::{AnsweredBy, Label, Mode, Question, StepResult, Strength};
 
-use super::text::{clean, clean_lines, short_digest, wrap};
+use super::text::{clean, clean_lines, elapsed, limit, short_digest, wrap};
+
+/// How a `manual` step's instructions begin.
+const TO_DO: &str = "for you to do: ";
 
 /// The sign of a finished step.
 pub fn mark(result: &StepResult) -> char {
@@ -55,6 +58,8 @@ pub fn label(label: Label) -> &'static str {
 pub fn evidence(of: &crate::event::Evidence) -> String {
     match of.label {
         Label::Verified => clean(&of.text),
+        // A task is no warning; it is told as loudly as one.
+        Label::Warning if of.text.starts_with(TO_DO) => clean(&of.text),
         other => format!("{}: {}", label(other), clean(&of.text)),
     }
 }
@@ -88,11 +93,46 @@ pub fn approve_flag(question: &Question) -> String {
     format!("--approve {}@{}", question.gate, question.digest)
 }
 
+/// One line of a question's summary.
+pub enum Entry {
+    Point(String),
+    /// Belongs to the point above it: an indented line, e.g. of release notes.
+    Below(String),
+}
+
+/// A question's summary line by line.
+pub fn summary(question: &Question) -> impl Iterator<Item = Entry> + '_ {
+    let lines = question.summary.iter().flat_map(|entry| clean_lines(entry)).filter(|line| !line.is_empty());
+    lines.map(|line| match line.strip_prefix(' ') {
+        Some(below) => Entry::Below(below.trim_start().to_owned()),
+        None => Entry::Point(line),
+    })
+}
+
+/// How something was given back, with its name unless the sentence says it already.
+pub fn given_back(name: &str, how: &str) -> String {
+    if how.contains(name) || name.contains(how) { clean(how) } else { format!("{name}: {}", clean(how)) }
+}
+
+/// How long something has been waited for, and how long it will be: `, 31s of 30m`. Nothing where a rehearsal hurries so
+/// much that no second passes.
+pub fn waited(spent: std::time::Duration, most: std::time::Duration) -> String {
+    if most.as_secs() == 0 { String::new() } else { format!(", {} of {}", elapsed(spent), limit(most)) }
+}
+
+/// A child's line without the boxes that Terraform draws around its diagnostics; empty where nothing else is in it.
+pub fn unboxed(line: &str) -> String {
+    clean(line).trim_start_matches(['╷', '╵', '│', ' ']).to_owned()
+}
+
 /// A question for reading, lines of at most `width` columns: what would happen, what exactly is approved.
 pub fn question(question: &Question, width: usize) -> Vec<String> {
     let mut rows = wrap(&clean(&question.title), &format!("{}: ", question.gate), width);
-    for line in question.summary.iter().flat_map(|entry| clean_lines(entry)) {
-        rows.extend(wrap(&line, "  - ", width));
+    for entry in summary(question) {
+        match entry {
+            Entry::Point(text) => rows.extend(wrap(&text, "  - ", width)),
+            Entry::Below(text) => rows.extend(wrap(&text, "      ", width)),
+        }
     }
     if !question.expected {
         rows.extend(wrap("warning: this holds more than the runbook expects; read it line by line", "  ", width));

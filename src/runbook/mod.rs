@@ -13,7 +13,7 @@ mod pattern;
 pub mod problem;
 pub mod schema;
 mod shape;
-mod suggest;
+pub mod suggest;
 
 pub use find::{FindError, Found, Places, find, list};
 pub use load::{Loaded, Source, content_hash, load};

@@ -245,7 +245,7 @@ impl Step for Apply {
     async fn observe(&self, look: Look<'_>) -> Result<Finding, Trouble> {
         if let Some(applied) = &look.facts.applied {
             let what = if applied.changed { "applied" } else { "nothing to apply" };
-            return Ok(Finding::satisfied(format!("{what} at {}", applied.ended_at)));
+            return Ok(Finding::satisfied(format!("{what} at {}", applied.ended_at.strftime("%Y-%m-%d %H:%M:%S UTC"))));
         }
         if look.in_doubt.iter().any(|step| step == look.step) {
             match settle_doubt(look).await? {

@@ -14,6 +14,7 @@
 //! **Child processes are left out**: one read waits for one, the image that runs now, whose tag `terraform show -json`
 //! tells. That command is answered from a recording made right before; every other child is the real one.
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark starts the programs it measures")]
 #![expect(clippy::print_stdout, reason = "a benchmark's figures are its output")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
 

@@ -9,6 +9,7 @@
 //! side is one curl process that keeps its connection. Memory is the peak resident set that the kernel shows for the
 //! process itself (`VmHWM`), its children not counted; Linux only.
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark starts the programs it measures")]
 #![expect(clippy::print_stdout, reason = "a benchmark's figures are its output")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot go on stops")]
 

@@ -8,6 +8,7 @@
 //! system, as the kernel counted it for that one child; wall is from spawn to exit. That nothing touches the network or
 //! the home directory is an ordinary test (`tests/it/startup.rs`).
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark starts the programs it measures")]
 #![expect(clippy::print_stdout, reason = "a benchmark's figures are its output")]
 
 #[path = "common/median.rs"]

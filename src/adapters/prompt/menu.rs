@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 
 use console::Term;
 use dialoguer::{Confirm, Select};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 
 /// The index of the chosen option; `None` where the person left with Escape or `q`, or pressed Ctrl-C (which is a
@@ -14,6 +15,7 @@ use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 /// # Errors
 /// The terminal could not be read or written.
 pub fn select(text: &str, options: &[String]) -> io::Result<Option<usize>> {
+    let _later = CtrlCLater::from_now();
     let _modes = Modes::keep();
     // No option stands out: whoever only presses return has chosen nothing.
     let asked = Select::new().with_prompt(text).items(options).report(true).interact_on_opt(&Term::stderr());
@@ -26,6 +28,7 @@ pub fn select(text: &str, options: &[String]) -> io::Result<Option<usize>> {
 /// # Errors
 /// As for [`select`].
 pub fn confirm(text: &str) -> io::Result<Option<bool>> {
+    let _later = CtrlCLater::from_now();
     let _modes = Modes::keep();
     let asked = Confirm::new().with_prompt(text).wait_for_newline(true).interact_on_opt(&Term::stderr());
     unless_interrupted(asked)
@@ -36,6 +39,27 @@ fn unless_interrupted<T>(asked: dialoguer::Result<Option<T>>) -> io::Result<Opti
         Ok(answer) => Ok(answer),
         Err(dialoguer::Error::IO(error)) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
         Err(dialoguer::Error::IO(error)) => Err(error),
+    }
+}
+
+/// In raw mode Ctrl-C is a key; dialoguer turns it into a signal of this thread. Where nobody listens to it yet, that ends
+/// the process at once, so it has to wait until the terminal is as it was: declare this before [`Modes`].
+struct CtrlCLater(Option<SigSet>);
+
+impl CtrlCLater {
+    fn from_now() -> Self {
+        let mut interrupt = SigSet::empty();
+        interrupt.add(Signal::SIGINT);
+        Self(interrupt.thread_swap_mask(SigmaskHow::SIG_BLOCK).ok())
+    }
+}
+
+impl Drop for CtrlCLater {
+    fn drop(&mut self) {
+        if let Some(before) = &self.0 {
+            // The mask was valid when it was read.
+            let _ = before.thread_set_mask();
+        }
     }
 }
 

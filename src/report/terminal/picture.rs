@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use super::Size;
 use crate::event::StepResult;
 use crate::report::steps::{Row, State, Steps, TAIL};
-use crate::report::text::{between, clean, elapsed, fit, limit};
+use crate::report::text::{between, clean, elapsed, fit};
 use crate::report::{ColorChoice, Verbosity, words};
 
 const SPINNER: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
@@ -108,11 +108,14 @@ impl Paint {
             State::Ended(result) => {
                 let word = words::result(result).0;
                 let quiet = matches!(result, StepResult::Changed | StepResult::Satisfied);
-                if let Some(said) = said(row) {
-                    let text = if quiet { format!(" · {said}") } else { format!(" · {word}: {said}") };
-                    parts.push((text, if troubled(row) { style } else { self.dim() }));
-                } else {
-                    parts.push((format!(" · {word}"), self.dim()));
+                let used: usize = parts.iter().map(|(text, _)| measure_text_width(text)).sum();
+                let said =
+                    said(row).map(|said| if quiet { format!(" · {said}") } else { format!(" · {word}: {said}") });
+                match said {
+                    Some(text) if troubled(row) => parts.push((text, style)),
+                    Some(text) if used + measure_text_width(&text) <= width => parts.push((text, self.dim())),
+                    // What does not fit whole was printed above, when it was seen.
+                    _ => parts.push((format!(" · {word}"), self.dim())),
                 }
             }
             State::Running if row.waited.is_none() => {
@@ -131,11 +134,7 @@ impl Paint {
         let indent = " ".repeat(INDENT);
         let mut rows = Vec::new();
         if let Some(waited) = &row.waited {
-            let time = format!(
-                ", {} of {}",
-                elapsed(between(waited.since, now)),
-                limit(between(waited.since, waited.deadline))
-            );
+            let time = words::waited(between(waited.since, now), between(waited.since, waited.deadline));
             // The time is what is looked for here, so the text before it is what is cut.
             let room = width.saturating_sub(INDENT + measure_text_width(&time));
             let text = fit(&format!("waiting for {}", waited.on), room);

@@ -58,7 +58,7 @@ impl Printer {
                 }
             }
             Event::GivenBack { held, how } if self.verbosity > Verbosity::Quiet => {
-                let text = format!("{}: {}", self.held.name(held), clean(how));
+                let text = words::given_back(&self.held.name(held), how);
                 self.wrapped(&text, "given back: ", width, &Style::new())
             }
             Event::NotGivenBack { held, why } => {
@@ -126,7 +126,7 @@ impl Printer {
             Event::Warned { text } => self.wrapped(&clean(text), "warning: ", width, &self.yellow()),
             Event::Said { text } => self.wrapped(&clean(text), "", width, &Style::new()),
             Event::RunFinished { exit, message, next, .. } => self.ended(*exit, message, next, width),
-            Event::RunClosed { why } if normal => {
+            Event::RunClosed { why } if verbose => {
                 self.wrapped(&clean(why), "this run is closed: ", width, &Style::new())
             }
             _ => Vec::new(),

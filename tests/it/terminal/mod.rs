@@ -1,0 +1,8 @@
+//! The product as a person at a terminal meets it: a real pseudo terminal around the real binary.
+
+mod gates;
+mod person;
+mod secrets;
+mod shadow;
+mod stops;
+mod streams;
