@@ -162,8 +162,8 @@ impl Played {
 
     /// The last event: how the run ended.
     pub fn finish(&self) -> Value {
-        let events = self.done.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let last = events.filter(|event| event["event"] == "run-finished").next_back();
+        let mut events = self.done.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let last = events.rfind(|event| event["event"] == "run-finished");
         last.unwrap_or_else(|| panic!("the run never finished:\n{}", self.done.stderr))
     }
 

@@ -7,7 +7,7 @@ use crate::deploy::approved;
 use crate::support::{Done, Stage};
 
 fn finish(done: &Done) -> Value {
-    let last = done.stdout.lines().filter(|line| line.contains("\"event\":\"run-finished\"")).next_back();
+    let last = done.stdout.lines().rfind(|line| line.contains("\"event\":\"run-finished\""));
     serde_json::from_str(last.unwrap_or_else(|| panic!("{}", done.stderr))).unwrap()
 }
 
