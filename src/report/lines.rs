@@ -338,7 +338,12 @@ mod tests {
     fn a_preview_leaves_the_telling_to_its_report() {
         let mut events = failing();
         events[0] = stamped(0, started(Mode::Preview));
-        insta::assert_snapshot!(told(&events, Verbosity::Normal), @"");
+        insta::assert_snapshot!(told(&events, Verbosity::Normal), @r###"
+23:00:57 prod: Deploy the catalog to production (dry run, nothing is changed); looking
+23:01:41 [ 3/ 7] image: waiting for ghcr.io to have rel-2024.09.09.23.00.57, 1s of 30m
+23:01:56 [ 3/ 7] image: could not ask just now, asking again: registry ghcr.io: broken (502): bad gateway
+23:02:11 [ 3/ 7] image: waiting for ghcr.io to have rel-2024.09.09.23.00.57, 31s of 30m
+"###);
         assert!(told(&events, Verbosity::Verbose).contains("checkout: nothing to do"));
         let stopped =
             Event::RunFinished { exit: 130, reason: "interrupted".into(), message: "stopped".into(), next: vec![] };
