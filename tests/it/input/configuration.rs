@@ -55,7 +55,7 @@ fn a_byte_order_mark_is_no_mistake() {
 fn a_file_that_may_not_be_read_is_named() {
     let alone = Alone::new();
     let path = alone.file("config.toml", "");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
     if std::fs::read(&path).is_ok() {
         // Root may read everything.
         return;
