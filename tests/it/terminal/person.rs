@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use expectrl::WaitStatus;
+use expectrl::process::unix::WaitStatus;
 use expectrl::session::OsSession;
 use nix::sys::termios::{Termios, tcgetattr};
 

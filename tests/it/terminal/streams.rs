@@ -24,7 +24,8 @@ fn without_a_terminal_as_stdin_nobody_is_asked_though_there_is_one() {
     assert_eq!(left.code, 5, "{}", left.text);
     left.terminal_is_restored();
     assert!(!left.text.contains("Type `yes`"), "{}", left.text);
-    left.says("next: catalog-deploy prod --approve publish");
+    left.says("--approve publish");
+    left.says("next: catalog-deploy resume prod-");
     assert_eq!(stage.mutations(), [] as [&str; 0]);
     assert!(!stage.locked());
 }
