@@ -109,7 +109,7 @@ error: GitHub: the configuration: the API's URL is plain http, which is accepted
 fn a_checkout_that_is_none_is_named() {
     let alone = Alone::new();
     let github = "[github]\ntoken = { command = [\"printf\", \"x-sentinel\"] }\napi_url = \"http://127.0.0.1:1\"\n[airflow]\nurl = \"http://127.0.0.1:1\"\n[registry]\nurl = \"http://127.0.0.1:1\"\n";
-    for (checkout, why) in [("/nowhere", "does not exist"), (alone.home.to_str().unwrap(), "not a git repository")] {
+    for (checkout, why) in [("/nowhere", "does not exist"), (alone.home.to_str().unwrap(), "git repository")] {
         let path = alone.file("config.toml", format!("[infrastructure]\ncheckout = {checkout:?}\n{github}"));
         let done = alone.run(&["prod", "--config", path.to_str().unwrap()]);
         assert!(matches!(done.code, 1..=3), "{}", done.stderr);
