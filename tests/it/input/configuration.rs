@@ -86,7 +86,7 @@ error: [airflow] has a username but no password
 fn a_file_that_may_not_be_read_is_named() {
     let alone = Alone::new();
     let path = alone.file("config.toml", "");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o0)).unwrap();
     if std::fs::read(&path).is_ok() {
         // Root may read everything.
         return;

@@ -35,7 +35,8 @@ fn colours_and_animation_depend_on_the_environment() {
     let stage = Stage::new(&[]);
     let colours = |raw: &str| raw.contains("\u{1b}[1m") || raw.contains("\u{1b}[2m") || raw.contains("\u{1b}[3");
     let moves = |raw: &str| raw.contains("\u{1b}[2K") || raw.contains("\u{1b}[1A");
-    let cases: [(&[(&str, &str)], bool, bool); 6] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], bool, bool);
+    let cases: [Case<'_>; 6] = [
         (&[], true, true),
         (&[("NO_COLOR", "1")], false, true),
         (&[("TERM", "dumb")], false, false),
