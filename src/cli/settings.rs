@@ -249,7 +249,7 @@ impl Settings {
     /// Parses a configuration's text; relative paths are taken from the file's own directory.
     pub fn parse(path: &Path, text: &str) -> Result<Config, CliError> {
         let mut config: Config = toml::from_str(text).map_err(|error| {
-            let refused = CliError::usage(format!("{}: {}", path.display(), error.to_string().trim_end()));
+            let refused = CliError::usage(shown(path, text, &error));
             let refused = CliError { reason: "configuration", ..refused };
             match meant(error.message()) {
                 Some(near) => refused.next(format!("did you mean `{near}`?")),
@@ -344,6 +344,34 @@ fn read_text(path: &Path) -> std::io::Result<String> {
         std::io::Error::other(format!("line {line} is not UTF-8"))
     })?;
     Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+}
+
+/// A mistake with its place. Of the line only the key is shown: whatever stands behind it may be a secret that somebody
+/// wrote right there, and this text ends in logs.
+fn shown(path: &Path, text: &str, error: &toml::de::Error) -> String {
+    let message = unquoted(error.message());
+    let Some(span) = error.span() else { return format!("{}: {message}", path.display()) };
+    let before = text.get(..span.start).unwrap_or(text);
+    let number = before.matches('\n').count() + 1;
+    let line = text.lines().nth(number - 1).unwrap_or_default();
+    let key = line.split('=').next().filter(|_| line.contains('=') || line.trim_start().starts_with('['));
+    let seen = match key {
+        Some(key) if line.contains('=') => format!("{key}= …"),
+        Some(table) => table.to_owned(),
+        None => "…".to_owned(),
+    };
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
+    let caret = " ".repeat(column.min(seen.chars().count().saturating_sub(1)));
+    let margin = " ".repeat(number.to_string().len());
+    format!("{}:{number}: {message}\n{margin} |\n{number} | {seen}\n{margin} | {caret}^", path.display())
+}
+
+/// A parser's words without the value that it met.
+fn unquoted(message: &str) -> String {
+    match (message.find("string \""), message.rfind('"')) {
+        (Some(from), Some(until)) if until > from + 7 => format!("{}string{}", &message[..from], &message[until + 1..]),
+        _ => message.to_owned(),
+    }
 }
 
 /// The known key that is nearest to the unknown one of this message.

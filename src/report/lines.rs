@@ -242,7 +242,7 @@ mod tests {
     fn a_failing_run() {
         insta::assert_snapshot!(told(&failing(), Verbosity::Normal), @r###"
 23:00:57 prod: Deploy the catalog to production (deploy)
-23:00:57 run 2024-09-09-adal, 7 steps, by ada on laptop, runbook built in
+23:00:57 run 2024-09-09-adal, 7 steps, by ada on laptop, runbook built in, times in UTC
 23:00:57 [ 1/ 7] checkout: The infrastructure checkout is clean and up to date
 23:00:58 [ 1/ 7] checkout: no DAG is running among 14 that this account sees: flickr_workflow, flickr_workflow, flickr_workflow, flickr_workflow, flickr_workflow, flickr_workflow, flickr_workflow, flickr_workflow, flickr_workflow, 日本語_dag
 23:00:58 [ 1/ 7] checkout: nothing to do (1s)
@@ -290,7 +290,7 @@ mod tests {
     fn quietly_only_what_a_person_needs() {
         insta::assert_snapshot!(told(&failing(), Verbosity::Quiet), @r###"
 23:00:57 prod: Deploy the catalog to production (deploy)
-23:00:57 run 2024-09-09-adal, 7 steps, by ada on laptop, runbook built in
+23:00:57 run 2024-09-09-adal, 7 steps, by ada on laptop, runbook built in, times in UTC
 23:01:00 [ 2/ 7] publish: asks: Apply the plan to production
 23:01:00 [ 2/ 7] publish: - replace module.catalog-airflow.aws_instance.instance (its user data changed)
 23:01:00 [ 2/ 7] publish: - Airflow stops for some minutes
@@ -319,7 +319,7 @@ mod tests {
         events.extend((0..=90).step_by(5).map(|second| stamped(second, waiting("image", 0, 1800))));
         insta::assert_snapshot!(told(&events, Verbosity::Normal), @r###"
 23:00:57 prod: Deploy the catalog to production (deploy)
-23:00:57 run 2024-09-09-adal, 7 steps, by ada on laptop, runbook built in
+23:00:57 run 2024-09-09-adal, 7 steps, by ada on laptop, runbook built in, times in UTC
 23:00:57 [ 3/ 7] image: The release's Docker image is on GHCR
 23:00:57 [ 3/ 7] image: waiting for ghcr.io to have rel-2024.09.09.23.00.57, 0s of 30m
 23:01:27 [ 3/ 7] image: waiting for ghcr.io to have rel-2024.09.09.23.00.57, 30s of 30m

@@ -45,8 +45,8 @@ prod: Deploy the catalog to production (deploy)
              flickr_workflow, flickr_workflow, flickr_workflow,
              flickr_workflow, flickr_workflow, flickr_workflow, 日本語_dag
  2 publish: draft catalog-2024.09.09.23.00.57 holds 4 changes
-•  1    The infrastructure checkout is clean and up to date · no DAG is runnin…
-✔  2    Publish the drafted catalog release · draft catalog-2024.09.09.23.00.5…
+•  1    The infrastructure checkout is clean and up to date · nothing to do
+✔  2    Publish the drafted catalog release · done
 ⠙  3    The release's Docker image is on GHCR
          waiting for ghcr.io to have rel-2024.09.09.23.00.57, 12m 03s of 30m
          could not ask just now, asking again: registry ghcr.io: broken (502):…
@@ -66,7 +66,7 @@ prod: Deploy the catalog to production (deploy)
   run 2024-09-09-adal · ada on laptop · runbook built in
  1 checkout: no DAG is running among 14 that this account sees: flickr_workflow, flickr_workflow, flickr_workflow, flickr_workflow, flickr_workflow, flickr_workflow, flickr_workflow, flickr_workflow,
              flickr_workflow, 日本語_dag
-•  1    The infrastructure checkout is clean and up to date · no DAG is running among 14 that this account sees: flickr_workflow, flickr_workflow, flickr_workflow, flickr_workflow, flickr_workflow, …
+•  1    The infrastructure checkout is clean and up to date · nothing to do
 ✔  2    Publish the drafted catalog release · draft catalog-2024.09.09.23.00.57 holds 4 changes
 ⠙  3    The release's Docker image is on GHCR
          waiting for ghcr.io to have rel-2024.09.09.23.00.57, 12m 03s of 30m
@@ -102,8 +102,8 @@ apply: Apply the plan to production
   - Airflow stops for some minutes
   digest 0123456789ab
 apply: yes, by --approve
-•  1    The infrastructure checkout is clean and up to date · no DAG is runnin…
-✔  2    Publish the drafted catalog release · draft catalog-2024.09.09.23.00.5…
+•  1    The infrastructure checkout is clean and up to date · nothing to do
+✔  2    Publish the drafted catalog release · done
 •  3    The release's Docker image is on GHCR · nothing to do
 ✔  4 🔒 Bump the catalog version in the infrastructure repository · done
 ✔  5    Set running_dags_cleared to true · done
@@ -141,8 +141,8 @@ given back: running_dags_cleared in environments/prod/catalog-airflow.tf:
             running_dags_cleared is false again
 could not give back: docker_image_tag in environments/prod/catalog-airflow.tf:
                      somebody edited the line
-•  1    The infrastructure checkout is clean and up to date · no DAG is runnin…
-✔  2    Publish the drafted catalog release · draft catalog-2024.09.09.23.00.5…
+•  1    The infrastructure checkout is clean and up to date · nothing to do
+✔  2    Publish the drafted catalog release · done
 •  3    The release's Docker image is on GHCR · nothing to do
 ✔  4 🔒 Bump the catalog version in the infrastructure repository · done
 ✔  5    Set running_dags_cleared to true · done
@@ -173,7 +173,7 @@ took no effect: apply the plan 0123456789ab: terraform exited 1
  6 apply: failed: terraform: apply: InsufficientInstanceCapacity in us-east-1a
 given back: running_dags_cleared in environments/prod/catalog-airflow.tf: running_dags_cleared is false again
 could not give back: docker_image_tag in environments/prod/catalog-airflow.tf: somebody edited the line
-•  1    The infrastructure checkout is clean and up to date · no DAG is running among 14 that this account sees: flickr_workflow, flickr_workflow, flickr_workflow, flickr_workflow, flickr_workflow, …
+•  1    The infrastructure checkout is clean and up to date · nothing to do
 ✔  2    Publish the drafted catalog release · draft catalog-2024.09.09.23.00.57 holds 4 changes
 •  3    The release's Docker image is on GHCR · nothing to do
 ✔  4 🔒 Bump the catalog version in the infrastructure repository · done
@@ -260,8 +260,8 @@ fn a_resumed_run_shows_what_was_done_and_looks_again_at_the_rest() {
     let shown = shown.tell(&[stamped(900, Event::RunResumed { who: "grace".into(), host: "desk".into() })]);
     insta::assert_snapshot!(shown.picture(), @r###"
 grace on desk goes on with this run
-•  1    The infrastructure checkout is clean and up to date · no DAG is runnin…
-✔  2    Publish the drafted catalog release · draft catalog-2024.09.09.23.00.5…
+•  1    The infrastructure checkout is clean and up to date · nothing to do
+✔  2    Publish the drafted catalog release · done
 •  3    The release's Docker image is on GHCR · nothing to do
 ✔  4 🔒 Bump the catalog version in the infrastructure repository · done
 ✔  5    Set running_dags_cleared to true · done

@@ -22,7 +22,22 @@ fn a_secret_that_cannot_be_read_is_named_with_its_source() {
         assert_eq!(code, 4, "{token}: {stderr}");
         told.push_str(&stderr);
     }
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @r###"
+error: could not read the secret [github] token: the variable NO_SUCH_VARIABLE is not set
+  next: look at [github] token in PLACE/config.toml
+error: could not read the secret [github] token: `sh` failed (exit status: 3): not logged in
+  next: look at [github] token in PLACE/config.toml
+error: could not read the secret [github] token: could not run `no-such-program`: No such file or directory (os error 2)
+  next: look at [github] token in PLACE/config.toml
+error: could not read the secret [github] token: the command is empty
+  next: look at [github] token in PLACE/config.toml
+error: could not read the secret [github] token: it is empty
+  next: look at [github] token in PLACE/config.toml
+error: could not read the secret [github] token: it is empty
+  next: look at [github] token in PLACE/config.toml
+error: could not read the secret [github] token: PLACE/absent: No such file or directory (os error 2)
+  next: look at [github] token in PLACE/config.toml
+"###);
 }
 
 #[test]

@@ -24,7 +24,8 @@ fn without_a_terminal_as_stdin_nobody_is_asked_though_there_is_one() {
     assert_eq!(left.code, 5, "{}", left.text);
     left.terminal_is_restored();
     assert!(!left.text.contains("Type `yes`"), "{}", left.text);
-    left.says("next: catalog-deploy prod --approve publish");
+    left.says("--approve publish");
+    left.says("next: catalog-deploy resume prod-");
     assert_eq!(stage.mutations(), [] as [&str; 0]);
     assert!(!stage.locked());
 }
@@ -34,8 +35,8 @@ fn colours_and_animation_depend_on_the_environment() {
     let stage = Stage::new(&[]);
     let colours = |raw: &str| raw.contains("\u{1b}[1m") || raw.contains("\u{1b}[2m") || raw.contains("\u{1b}[3");
     let moves = |raw: &str| raw.contains("\u{1b}[2K") || raw.contains("\u{1b}[1A");
-    type Variables = &'static [(&'static str, &'static str)];
-    let cases: [(Variables, bool, bool); 6] = [
+    type Case<'a> = (&'a [(&'a str, &'a str)], bool, bool);
+    let cases: [Case<'_>; 6] = [
         (&[], true, true),
         (&[("NO_COLOR", "1")], false, true),
         (&[("TERM", "dumb")], false, false),
