@@ -52,6 +52,17 @@ resource "terraform_data" "instance" {
 }
 "#;
 
+/// Whether the real tools are here: these tests prove nothing with others. A machine that lacks them says so and goes on;
+/// CI must have them.
+pub(crate) fn installed(tools: &[&str]) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let missing = |tool: &&&str| !std::env::split_paths(&path).any(|folder| folder.join(tool).is_file());
+    let Some(tool) = tools.iter().find(missing) else { return true };
+    assert!(std::env::var_os("CI").is_none(), "CI needs {tool}");
+    eprintln!("left out: {tool} is not installed");
+    false
+}
+
 pub(crate) struct Fixture {
     pub home: TempDir,
     pub root: PathBuf,

@@ -28,7 +28,7 @@ impl Tools {
         }
         let bin = directory.join("bin");
         std::fs::create_dir_all(&bin)?;
-        let own = std::env::current_exe().context("could not find the running program")?;
+        let own = program(std::env::current_exe().context("could not find the running program")?);
         for tool in &stand_ins {
             let file = bin.join(tool);
             let script = format!("#!/bin/sh\nexec '{}' __stand-in {tool} \"$@\"\n", quoted(&own));
@@ -58,6 +58,12 @@ impl Tools {
         }
         super::output(command).map(drop)
     }
+}
+
+/// The program that plays a stand-in: the running one, or, where that is a test, the one that cargo built beside it.
+fn program(running: PathBuf) -> PathBuf {
+    let beside = running.parent().filter(|folder| folder.ends_with("deps")).and_then(Path::parent);
+    beside.map(|folder| folder.join("catalog-deploy")).filter(is_executable).unwrap_or(running)
 }
 
 fn quoted(path: &Path) -> String {

@@ -69,6 +69,9 @@ fn what_is_missing_gets_a_script_and_stands_first_on_the_path() {
 
 #[tokio::test]
 async fn just_dumps_and_bumps() {
+    if !crate::adapters::checkout::fixture::installed(&["just"]) {
+        return;
+    }
     let lab = Lab::start(&[]).await;
     let (code, real) = lab.run(&["just", "--dump", "--dump-format", "json"]);
     assert_eq!(code, 0);

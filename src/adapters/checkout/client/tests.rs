@@ -1,5 +1,5 @@
 use super::*;
-use crate::adapters::checkout::fixture::{FILE, Fixture, git, hash};
+use crate::adapters::checkout::fixture::{FILE, Fixture, git, hash, installed};
 use crate::adapters::checkout::sweep;
 
 fn at(attribute: &str) -> Location {
@@ -58,6 +58,9 @@ async fn look_everywhere(fixture: &Fixture, root: &Path) {
 
 #[tokio::test]
 async fn looking_changes_no_byte_of_a_plain_clone() {
+    if !installed(&["just"]) {
+        return;
+    }
     let fixture = Fixture::new();
     std::fs::write(fixture.root.join("ignored"), "x").unwrap();
     std::fs::write(fixture.root.join("untracked"), "x").unwrap();
@@ -66,6 +69,9 @@ async fn looking_changes_no_byte_of_a_plain_clone() {
 
 #[tokio::test]
 async fn looking_changes_no_byte_of_a_linked_worktree() {
+    if !installed(&["just"]) {
+        return;
+    }
     let fixture = Fixture::new();
     let linked = fixture.home.path().canonicalize().unwrap().join("linked");
     git(&fixture.root, &["worktree", "add", "-q", "-b", "side", linked.to_str().unwrap()]);
@@ -75,6 +81,9 @@ async fn looking_changes_no_byte_of_a_linked_worktree() {
 
 #[tokio::test]
 async fn looking_changes_no_byte_with_a_submodule() {
+    if !installed(&["just"]) {
+        return;
+    }
     let fixture = Fixture::new();
     let library = Fixture::new();
     git(&fixture.root, &["submodule", "add", "-q", library.root.to_str().unwrap(), "library"]);
@@ -88,6 +97,9 @@ async fn looking_changes_no_byte_with_a_submodule() {
 
 #[tokio::test]
 async fn looking_changes_no_byte_behind_an_absolute_symlink() {
+    if !installed(&["just"]) {
+        return;
+    }
     let fixture = Fixture::new();
     let real = fixture.root.join("environments/prod/real.tf");
     std::fs::rename(fixture.root.join(FILE), &real).unwrap();
@@ -172,6 +184,9 @@ async fn a_fingerprint_binds_to_everything_but_what_is_excepted() {
 
 #[tokio::test]
 async fn a_recipe_tells_whether_it_takes_the_plan() {
+    if !installed(&["just"]) {
+        return;
+    }
     let fixture = Fixture::new();
     let checkout = Checkout::new(fixture.options());
     for (line, wanted) in [
@@ -187,6 +202,9 @@ async fn a_recipe_tells_whether_it_takes_the_plan() {
 
 #[tokio::test]
 async fn a_plan_in_a_copy_is_terraforms_own() {
+    if !installed(&["just", "terraform"]) {
+        return;
+    }
     let fixture = Fixture::new();
     fixture.init_terraform();
     let checkout = Checkout::new(fixture.options());
@@ -218,6 +236,9 @@ async fn a_plan_in_a_copy_is_terraforms_own() {
 
 #[tokio::test]
 async fn a_copy_plans_against_the_state_beside_the_files() {
+    if !installed(&["just", "terraform"]) {
+        return;
+    }
     let fixture = Fixture::new();
     fixture.init_terraform();
     let checkout = Checkout::new(fixture.options());
