@@ -1,5 +1,8 @@
 //! The JSON Schema of a runbook, generated from `schema.rs`: `shape.rs` checks files against it, `runbook schema` prints
 //! it.
+//!
+//! Generating it takes longer than all else that `runbook check` does, so the program holds the generated text
+//! (`schema.json`, which editors can use as well); a test keeps it up to date.
 
 use std::sync::OnceLock;
 
@@ -7,19 +10,25 @@ use serde_json::{Map, Value};
 
 use super::schema::Runbook;
 
+/// [`generated`], as this program's source holds it.
+const STORED: &str = include_str!("schema.json");
+
 /// The schema as a value. Made once.
 pub fn schema() -> &'static Value {
     static SCHEMA: OnceLock<Value> = OnceLock::new();
-    SCHEMA.get_or_init(|| {
-        let mut schema = schemars::schema_for!(Runbook).to_value();
-        tidy(&mut schema);
-        schema
-    })
+    SCHEMA.get_or_init(|| serde_json::from_str(STORED).unwrap_or_else(|_| generated()))
+}
+
+/// The schema of the types as they are now.
+fn generated() -> Value {
+    let mut schema = schemars::schema_for!(Runbook).to_value();
+    tidy(&mut schema);
+    schema
 }
 
 /// The schema as pretty JSON, with a newline at its end.
 pub fn render_schema() -> String {
-    format!("{:#}\n", schema())
+    format!("{:#}\n", generated())
 }
 
 /// What schemars cannot know: TOML has no null, and a step has no keys beyond its own and its kind's.
@@ -73,6 +82,12 @@ mod tests {
             }
             _ => {}
         }
+    }
+
+    #[test]
+    fn the_stored_schema_is_the_generated_one() {
+        let path = "src/runbook/schema.json";
+        assert!(STORED == render_schema(), "run: cargo run -- runbook schema > {path}.new && mv {path}.new {path}");
     }
 
     #[test]

@@ -214,18 +214,19 @@ fn count(problems: usize) -> String {
 
 /// User text inside a message: control characters made visible, long text cut.
 pub fn quoted(text: &str) -> String {
-    let mut shown: String = text
-        .chars()
-        .take(60)
-        .flat_map(|letter| match letter.is_control() {
-            true => letter.escape_default().collect::<Vec<_>>(),
-            false => vec![letter],
-        })
-        .collect();
+    let mut shown = String::with_capacity(text.len() + 2);
+    shown.push('`');
+    for letter in text.chars().take(60) {
+        match letter.is_control() {
+            true => shown.extend(letter.escape_default()),
+            false => shown.push(letter),
+        }
+    }
     if text.chars().nth(60).is_some() {
         shown.push('…');
     }
-    format!("`{shown}`")
+    shown.push('`');
+    shown
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@
 //! cargo bench --bench paging
 //! ```
 //!
-//! Times are the world's own record, first page asked to last page answered, with 20 ms added to every answer. The other
+//! Times are the world's own record, first page asked to last page answered, with 50 ms added to every answer. The other
 //! side is one curl process that keeps its connection. Memory is the peak resident set that the kernel shows for the
 //! process itself (`VmHWM`), its children not counted; Linux only.
 
@@ -26,7 +26,7 @@ use catalog_deploy::rehearsal::{DagRun, RequestLogEntry, Task};
 use support::{Stage, finish};
 use verdict::verdict;
 
-const DELAY: Duration = Duration::from_millis(20);
+const DELAY: Duration = Duration::from_millis(50);
 const RUNS: usize = 10_000;
 const TASKS: usize = 3_000;
 /// The bound on pages of one list that are under way at once.
