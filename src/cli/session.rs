@@ -274,6 +274,6 @@ fn journal_error(trouble: crate::step::Trouble) -> CliError {
     CliError::failed(trouble.to_string()).next("free the disk or mend it; nothing is changed without a journal")
 }
 
-fn signal_error(error: std::io::Error) -> CliError {
+pub(super) fn signal_error(error: std::io::Error) -> CliError {
     CliError::failed(format!("could not listen for signals: {error}"))
 }

@@ -88,7 +88,7 @@ fn nothing_held(stage: &Stage) {
 }
 
 /// The same run, resumed with every gate answered.
-fn resumed<'a>(run: &'a str) -> Vec<&'a str> {
+fn resumed(run: &str) -> Vec<&str> {
     let mut arguments = crate::deploy::approved(&[]);
     arguments.splice(0..1, ["resume", run]);
     arguments
