@@ -2,8 +2,9 @@
 //!
 //! Which offers there are is decided purely; nothing is offered where nobody can be asked.
 
+use crate::adapters::ServiceError;
 use crate::adapters::prompt::Prompt;
-use crate::engine::Outcome;
+use crate::engine::{Outcome, StopSignal};
 use crate::event::{Question, Strength};
 use crate::facts::Parameters;
 use crate::journal::status::RunState;
@@ -11,7 +12,8 @@ use crate::plan::approval::Consent;
 
 use super::error::CliError;
 use super::output::{Output, say};
-use super::session::{Asking, Go, Open, Session};
+use super::session::{Asking, Go, Open, Session, signal_error};
+use super::signals;
 
 /// One way on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +57,20 @@ fn may_close(open: &Open, parameters: &Parameters, asking: Asking) -> bool {
     open.run.is_some() && parameters.tag.is_some() && asking == Asking::Terminal
 }
 
+/// No run is at work while this is asked, so a signal is simply no answer. (Its handler stands since the run, and would
+/// swallow it.)
+async fn unless_signalled<T>(
+    asked: impl Future<Output = Result<Option<T>, ServiceError>>,
+) -> Result<Option<T>, CliError> {
+    let stop = StopSignal::default();
+    let _signals = signals::watch(&stop, |_| ()).map_err(signal_error)?;
+    tokio::select! {
+        biased;
+        () = stop.soon() => Ok(None),
+        answer = asked => Ok(answer?),
+    }
+}
+
 impl Session {
     /// The end of a run, and what the person chose to do about it.
     pub(super) async fn after(&self, mut run: String, mut outcome: Outcome) -> Result<Outcome, CliError> {
@@ -86,7 +102,7 @@ impl Session {
         let texts: Vec<String> = offers.iter().map(Offer::text).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let prompt = self.person(&Output::of(&self.settings))?;
-        let chosen = prompt.choose("the apply did not work out; what now?", &texts).await?;
+        let chosen = unless_signalled(prompt.choose("the apply did not work out; what now?", &texts)).await?;
         Ok(chosen.filter(|index| *index < offers.len()).map_or(Offer::Leave, |index| offers.swap_remove(index)))
     }
 
@@ -111,7 +127,7 @@ impl Session {
             details: None,
         };
         let prompt = self.person(&Output::of(&self.settings))?;
-        let answer = prompt.ask(&question).await?;
+        let answer = unless_signalled(prompt.ask(&question)).await?;
         if answer.is_none_or(|answer| Consent::answered(&question, &answer).is_err()) {
             return Err(open.refusal);
         }

@@ -18,7 +18,7 @@ use crate::engine::{Outcome, Recorder, Run, StopSignal};
 use crate::event::{Event, FORMAT, Mode, Refusal};
 use crate::facts::Parameters;
 use crate::journal::Journal;
-use crate::journal::runs::{Runs, StoredRun};
+use crate::journal::runs::{Runs, RunsError, StoredRun};
 use crate::journal::status::RunState;
 use crate::journal::store::JournalError;
 use crate::plan::Plan;
@@ -72,10 +72,7 @@ impl Session {
         let output = Output::of(&self.settings);
         let world = self.world(&output).await?;
         let run = Runs::new_id(&self.loaded.name, self.clock.now());
-        let (directory, journal) = self.runs.create(&run, &self.loaded.text).map_err(|error| {
-            CliError::refused(format!("{error}. Nothing was changed"))
-                .next("make the state directory writable; nothing is changed without a journal")
-        })?;
+        let (directory, journal) = self.runs.create(&run, &self.loaded.text).map_err(|error| no_journal(&error))?;
         self.keep_log(&directory);
         let mode = if parameters.tag.is_some() { Mode::Rollback } else { Mode::Deploy };
         let start = self.redactor().event(self.start(run.clone(), mode, parameters, &plan));
@@ -280,7 +277,7 @@ impl Session {
 
     /// The refusal of a new run while an older one is open, if one is.
     fn open_run(&self) -> Result<Option<Open>, CliError> {
-        let (runs, broken) = self.runs.all()?;
+        let (runs, broken) = self.runs.all().map_err(|error| no_journal(&error))?;
         if let Some(error) = broken.into_iter().next() {
             let refusal = CliError::refused(format!("a run's journal cannot be read: {error}"))
                 .next("look at it; if nothing of that run is open any more, move its directory away");
@@ -307,6 +304,11 @@ impl Session {
     }
 }
 
+fn no_journal(error: &RunsError) -> CliError {
+    CliError::refused(format!("{error}. Nothing was changed"))
+        .next("make the state directory readable and writable; nothing is changed without a journal")
+}
+
 /// What stands in the way of a new run.
 pub(super) struct Open {
     pub refusal: CliError,
@@ -330,6 +332,6 @@ fn journal_error(trouble: crate::step::Trouble) -> CliError {
     CliError::failed(trouble.to_string()).next("free the disk or mend it; nothing is changed without a journal")
 }
 
-fn signal_error(error: std::io::Error) -> CliError {
+pub(super) fn signal_error(error: std::io::Error) -> CliError {
     CliError::failed(format!("could not listen for signals: {error}"))
 }

@@ -1,10 +1,13 @@
 //! Runs the steps of a plan. Knows no concrete step, no client and no terminal: it looks, asks, acts through
 //! `crate::step` and tells everything as events.
 //!
-//! `run.rs` carries a run out (and goes on with one), `preview.rs` only looks, `unwind.rs` gives back what is held,
+//! `run.rs` carries a run out (and goes on with one), `hands.rs` is what its steps get to work with, `preview.rs` only
+//! looks, `doubt.rs` finds out how lost effects ended, `unwind.rs` gives back what is held,
 //! `recorder.rs` is the one mouth to journal and watchers, `outcome.rs` turns an end into an exit code.
 
+pub mod doubt;
 pub mod gate;
+pub mod hands;
 pub mod lock;
 pub mod outcome;
 pub mod preview;

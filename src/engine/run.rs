@@ -5,21 +5,18 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use futures::FutureExt;
 use jiff::Timestamp;
 
-use crate::adapters::process::LineSink;
 use crate::adapters::prompt::Prompt;
 use crate::adapters::{Readers, World};
-use crate::event::{Ended, Event, Evidence, Question, StepResult};
-use crate::facts::{Fact, FactKind, Held, Parameters};
-use crate::journal::DurableIntent;
-use crate::journal::status::{EffectState, LOCK_STEP, RunState, StepState};
+use crate::event::{Event, Evidence, StepResult};
+use crate::facts::{Fact, FactKind, Parameters};
+use crate::journal::status::{LOCK_STEP, StepState};
 use crate::plan::approval::Consent;
 use crate::plan::{Plan, PlannedStep};
 use crate::runbook::Runbook;
-use crate::step::{Act, Decision, Effect, Finding, Ledger, Look, Returned, Settled, Trouble, Undo, Wait};
+use crate::step::{Decision, Finding, Trouble, Undo, Wait};
 
 use super::outcome::{Failure, Outcome, judge, not_given_back, step_result};
 use super::{Recorder, StopSignal};
@@ -42,7 +39,7 @@ pub struct Run<'a> {
     pub workspace: PathBuf,
     pub who: String,
     pub host: String,
-    parameters: Parameters,
+    pub(super) parameters: Parameters,
     /// Uptime at which the lock was last seen to be ours.
     lock_seen: Mutex<Duration>,
 }
@@ -251,75 +248,6 @@ impl<'a> Run<'a> {
         })
     }
 
-    /// Whether this run changed anything at this step, in this process or an earlier one.
-    fn did(&self, step: &str) -> bool {
-        let done =
-            |effect: &EffectState| effect.step == step && effect.returns.is_none() && effect.ended == Some(Ended::Done);
-        self.recorder.state().effects.values().any(done)
-    }
-
-    /// Finds out how everything ended that nobody wrote down, before anything else is looked at: while an apply of an
-    /// earlier process is at work, Airflow may be down and no other look means anything.
-    async fn find_out_all(&self) -> Result<(), Failure> {
-        let since = self.readers().clock.now();
-        for planned in self.plan.steps.iter().filter(|planned| self.unsure(planned)) {
-            let fail = |trouble| Failure { step: planned.head.id.clone(), trouble };
-            self.recorder.record(Event::StepStarted { step: planned.head.id.clone() }).map_err(fail)?;
-            let found = AssertUnwindSafe(self.find_out(planned, since)).catch_unwind().await;
-            found.unwrap_or_else(|panic| Err(broke(&*panic))).map_err(fail)?;
-        }
-        Ok(())
-    }
-
-    /// An effect of this step is in doubt; or an apply was done and the process died before it noted what follows.
-    fn unsure(&self, planned: &PlannedStep) -> bool {
-        let state = self.recorder.state();
-        let applies = planned.step.gives().contains(&FactKind::Applied);
-        state.in_doubt().contains(&planned.head.id)
-            || (applies && state.facts.applied.is_none() && self.did(&planned.head.id))
-    }
-
-    /// Asks the world how the effects of one step ended, and writes it down.
-    async fn find_out(&self, planned: &PlannedStep, since: Timestamp) -> Result<(), Trouble> {
-        let clock = &self.readers().clock;
-        let id = &planned.head.id;
-        let mut unseen: Option<Timestamp> = None;
-        loop {
-            let glance = self.glance(planned, since);
-            let poll = match planned.step.settle(glance.look()).await {
-                Ok(Settled::TookEffect(facts)) => {
-                    facts.iter().try_for_each(|fact| self.learn_new(id, fact))?;
-                    return self.settle(id, true);
-                }
-                Ok(Settled::InPart) => return self.settle(id, true),
-                Ok(Settled::NoEffect) => return self.settle(id, false),
-                Ok(Settled::Unknown(refusal)) => {
-                    return Err(Trouble::InDoubt { what: refusal.what, next: refusal.next });
-                }
-                Ok(Settled::UnderWay(wait)) => {
-                    unseen = None;
-                    let deadline = since + clock.scaled(wait.at_most);
-                    if clock.now() >= deadline {
-                        let what = format!("still waiting for {}", wait.on);
-                        return Err(Trouble::Deadline { what, next: wait.next });
-                    }
-                    self.recorder.tell(Event::Waiting { step: id.clone(), on: wait.on, since, deadline });
-                    wait.poll
-                }
-                Err(Trouble::Service(error)) if error.passing() => {
-                    let first = *unseen.get_or_insert(clock.now());
-                    if clock.now() >= first + clock.scaled(PATIENCE) {
-                        return Err(self.unseen(planned, error));
-                    }
-                    self.recorder.tell(Event::PollFailed { step: id.clone(), why: error.to_string() });
-                    PAUSE
-                }
-                Err(trouble) => return Err(trouble),
-            };
-            self.pause(poll).await?;
-        }
-    }
-
     /// Gives `look` up at once when a stop is wanted. Only for what changes nothing.
     pub(super) async fn unless_stopped<T>(&self, look: impl Future<Output = Result<T, Trouble>>) -> Result<T, Trouble> {
         tokio::select! {
@@ -375,16 +303,6 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn unseen(&self, planned: &PlannedStep, error: crate::adapters::ServiceError) -> Trouble {
-        if self.recorder.state().in_doubt().contains(&planned.head.id) {
-            return Trouble::InDoubt {
-                what: format!("it may or may not have taken effect, and could not be looked up: {error}"),
-                next: "wait until the service answers".into(),
-            };
-        }
-        error.into()
-    }
-
     /// Ends at once when a stop is wanted.
     pub(super) async fn pause(&self, poll: Duration) -> Result<(), Trouble> {
         tokio::select! {
@@ -401,7 +319,7 @@ impl<'a> Run<'a> {
     }
 
     /// Facts that say nothing new are not written again at every poll.
-    fn learn_new(&self, step: &str, fact: &Fact) -> Result<(), Trouble> {
+    pub(super) fn learn_new(&self, step: &str, fact: &Fact) -> Result<(), Trouble> {
         let facts = self.recorder.state().facts;
         let mut after = facts.clone();
         after.learn(fact.clone());
@@ -409,137 +327,6 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         self.recorder.record(Event::Learned { step: step.to_owned(), fact: fact.clone() })
-    }
-
-    /// Writes down how the effects of `step` that were in doubt ended, now that the world was looked at.
-    pub(super) fn settle(&self, step: &str, took_effect: bool) -> Result<(), Trouble> {
-        for effect in self.recorder.state().open_effects(step) {
-            let ended = if took_effect {
-                Ended::Done
-            } else {
-                Ended::Refused { why: "looked again: it did not take effect".into() }
-            };
-            self.recorder.ended(&effect, ended)?;
-        }
-        Ok(())
-    }
-
-    async fn act(
-        &self,
-        planned: &PlannedStep,
-        since: Timestamp,
-        question: &Question,
-        consent: &Consent,
-    ) -> Result<(), Trouble> {
-        let forever = matches!(planned.step.undo(), Undo::Never(_));
-        let ledger = RunLedger { run: self, returns: None, forever };
-        let glance = self.glance(planned, since);
-        let act = Act::new(glance.look(), self.stop.child(), self.world, &ledger, consent);
-        planned.step.act(act, question).await
-    }
-
-    /// Has the owner of `held` give it back, through its own act.
-    pub(super) async fn give_back_one(&self, held: &Held) -> Result<Returned, Trouble> {
-        let Some(planned) = self.plan.step(&held.step) else {
-            return Ok(Returned::NotYet("the runbook no longer has the step that took it".into()));
-        };
-        let ledger = RunLedger { run: self, returns: Some(held), forever: false };
-        let consent = Consent::to_give_back(held);
-        let glance = self.glance(planned, self.readers().clock.now());
-        let act = Act::new(glance.look(), self.stop.child(), self.world, &ledger, &consent);
-        let returned = planned.step.give_back(&act, held).await?;
-        match &returned {
-            Returned::Back(how) | Returned::NotOurs(how) => {
-                for effect in self.returning(held) {
-                    self.recorder.ended(&effect, Ended::Done)?;
-                }
-                self.recorder.record(Event::GivenBack { held: held.id.clone(), how: how.clone() })?;
-            }
-            Returned::NotYet(_) => {}
-        }
-        Ok(returned)
-    }
-
-    /// Open effects that were to give `held` back: the look just now settled them.
-    fn returning(&self, held: &Held) -> Vec<String> {
-        let state = self.recorder.state();
-        let open = |(id, effect): (&String, &crate::journal::status::EffectState)| {
-            (effect.in_doubt() && effect.returns.as_deref() == Some(&held.id)).then(|| id.clone())
-        };
-        state.effects.iter().filter_map(open).collect()
-    }
-
-    /// Everything a step may look with, as of now.
-    pub(super) fn glance<'g>(&'g self, planned: &'g PlannedStep, since: Timestamp) -> Glance<'g> {
-        let state = self.recorder.state();
-        let (recorder, step) = (self.recorder.clone(), planned.head.id.clone());
-        let lines: LineSink = Arc::new(move |line: &str| {
-            recorder.tell(Event::Output { step: step.clone(), line: line.to_owned() });
-        });
-        let recorder = self.recorder.clone();
-        let emit = Box::new(move |event| recorder.tell(event));
-        Glance { run: self, step: &planned.head.id, in_doubt: state.in_doubt(), state, since, emit, lines }
-    }
-}
-
-/// One moment of a run, owned so that a step can borrow from it while the run goes on.
-pub(super) struct Glance<'g> {
-    run: &'g Run<'g>,
-    step: &'g str,
-    state: RunState,
-    in_doubt: Vec<String>,
-    since: Timestamp,
-    emit: Box<dyn Fn(Event) + Send + Sync>,
-    lines: LineSink,
-}
-
-impl Glance<'_> {
-    pub(super) fn look(&self) -> Look<'_> {
-        Look {
-            step: self.step,
-            readers: self.run.readers(),
-            runbook: self.run.runbook,
-            parameters: &self.run.parameters,
-            facts: &self.state.facts,
-            held: &self.state.held,
-            in_doubt: &self.in_doubt,
-            workspace: &self.run.workspace,
-            since: self.since,
-            emit: &*self.emit,
-            lines: &self.lines,
-        }
-    }
-}
-
-/// The run's journal as a step sees it. `returns` marks effects that give something back.
-struct RunLedger<'a, 'b> {
-    run: &'a Run<'b>,
-    returns: Option<&'a Held>,
-    forever: bool,
-}
-
-#[async_trait]
-impl Ledger for RunLedger<'_, '_> {
-    async fn intend(&self, step: &str, effect: &Effect) -> Result<DurableIntent, Trouble> {
-        match self.returns {
-            Some(held) => self.run.nobody_else_deploys(held).await?,
-            // A change in progress is finished first; the next one is not begun.
-            None if self.run.stop.wanted() => return Err(Trouble::Stopped),
-            None => self.run.lock_is_ours().await?,
-        }
-        self.run.recorder.intend(step, effect, self.returns.map(|held| held.id.clone()), self.forever)
-    }
-
-    fn ended(&self, intent: DurableIntent, ended: Ended) -> Result<(), Trouble> {
-        self.run.recorder.ended(intent.effect(), ended)
-    }
-
-    fn learn(&self, step: &str, fact: Fact) -> Result<(), Trouble> {
-        self.run.learn_new(step, &fact)
-    }
-
-    async fn give_back(&self, held: &Held) -> Result<Returned, Trouble> {
-        self.run.give_back_one(held).await
     }
 }
 

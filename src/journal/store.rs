@@ -141,10 +141,20 @@ fn lock_process(directory: &Path) -> Result<File, JournalError> {
         .mode(0o600)
         .open(&path)
         .map_err(disk("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(JournalError::Busy { path }),
-        Err(std::fs::TryLockError::Error(source)) => Err(JournalError::Disk { what: "lock", path, source }),
+    let mut tries = 0;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            // A child that is just being started holds a copy until it has become another program.
+            Err(std::fs::TryLockError::WouldBlock) if tries < 20 => {
+                tries += 1;
+                std::thread::sleep(std::time::Duration::from_millis(10));
+            }
+            Err(std::fs::TryLockError::WouldBlock) => return Err(JournalError::Busy { path }),
+            Err(std::fs::TryLockError::Error(source)) => {
+                return Err(JournalError::Disk { what: "lock", path, source });
+            }
+        }
     }
 }
 

@@ -190,44 +190,43 @@ async fn errored_state(look: &Look<'_>) -> Result<Option<Refusal>, Trouble> {
     }
 }
 
-/// What became of an apply whose end is not known.
-async fn settle_doubt(look: Look<'_>) -> Result<Settled, Trouble> {
+/// What became of an apply whose end is not known, and what tells.
+async fn settle_doubt(look: Look<'_>) -> Result<(Option<Evidence>, Settled), Trouble> {
     if let Some(traces) = latest_traces(look.workspace, look.step) {
         // Its lines were shown, or kept, by the process that started it.
         let quiet: LineSink = Arc::new(|_: &str| ());
         match tokio::time::timeout(GLANCE, look.readers.commands.wait_recorded(&traces, quiet)).await {
             Ok(ended) => drop(ended?),
             Err(_) => {
-                return Ok(Settled::UnderWay(Wait {
+                let wait = Wait {
                     on: "the apply that an earlier process of this run started to end".into(),
                     poll: Duration::from_secs(5),
                     at_most: ORPHAN,
                     next: format!("look at {}, then `catalog-deploy resume`", traces.output.display()),
                     refuse_after: false,
-                }));
+                };
+                return Ok((None, Settled::UnderWay(wait)));
             }
         }
     }
     if let Some(refusal) = errored_state(&look).await? {
-        return Ok(Settled::Unknown(refusal));
+        return Ok((None, Settled::Unknown(refusal)));
     }
-    let (evidence, settled) = match landed(look).await? {
+    Ok(match landed(look).await? {
         Landed::Yes => (
-            Evidence::verified("a plan finds nothing left to do: the apply took effect"),
+            Some(Evidence::verified("a plan finds nothing left to do: the apply took effect")),
             Settled::TookEffect(vec![applied(&look, true, skew(&look).await)]),
         ),
         Landed::No => (
-            Evidence::verified("a plan finds all that was approved: the earlier apply took no effect"),
+            Some(Evidence::verified("a plan finds all that was approved: the earlier apply took no effect")),
             Settled::NoEffect,
         ),
         Landed::Partly { left } => {
             let left = left.join(", ");
             let text = format!("the earlier apply did not take effect completely; left: {left}");
-            (Evidence::warning(text), Settled::InPart)
+            (Some(Evidence::warning(text)), Settled::InPart)
         }
-    };
-    look.saw(evidence);
-    Ok(settled)
+    })
 }
 
 #[async_trait]
@@ -247,10 +246,14 @@ impl Step for Apply {
             let what = if applied.changed { "applied" } else { "nothing to apply" };
             return Ok(Finding::satisfied(format!("{what} at {}", applied.ended_at.strftime("%Y-%m-%d %H:%M:%S UTC"))));
         }
+        let mut earlier = None;
         if look.in_doubt.iter().any(|step| step == look.step) {
-            match settle_doubt(look).await? {
+            let (evidence, settled) = settle_doubt(look).await?;
+            earlier = evidence;
+            match settled {
                 Settled::TookEffect(learned) => {
-                    return Ok(Finding { learned, ..Finding::new(Decision::Satisfied) });
+                    let evidence = earlier.into_iter().collect();
+                    return Ok(Finding { decision: Decision::Satisfied, evidence, learned });
                 }
                 Settled::UnderWay(wait) => return Ok(Finding::new(Decision::Wait(wait))),
                 Settled::Unknown(refusal) => return Ok(Finding::new(Decision::Blocked(vec![refusal]))),
@@ -260,12 +263,20 @@ impl Step for Apply {
         if let Some(refusal) = errored_state(&look).await? {
             return Ok(Finding::new(Decision::Blocked(vec![refusal])));
         }
-        self.decide(look, None).await
+        let mut finding = self.decide(look, None).await?;
+        if let Some(evidence) = earlier {
+            finding.evidence.insert(0, evidence);
+        }
+        Ok(finding)
     }
 
     /// Needs no plan to approve, so it works with the flag false as well.
     async fn settle(&self, look: Look<'_>) -> Result<Settled, Trouble> {
-        settle_doubt(look).await
+        let (evidence, settled) = settle_doubt(look).await?;
+        if let Some(evidence) = evidence {
+            look.saw(evidence);
+        }
+        Ok(settled)
     }
 
     /// Plans in the copy, where the version is bumped and the flag true; takes no state lock.

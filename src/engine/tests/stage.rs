@@ -308,7 +308,7 @@ const RUNBOOK: &str = r#"
 format = 1
 title = "A runbook"
 environment = "prod"
-lock = "lock"
+alone = true
 
 [[step]]
 id = "note"

@@ -65,9 +65,10 @@ fn restore_waits_for_an_orphaned_apply_and_gives_back() {
 #[test]
 fn a_publish_whose_process_died_is_adopted() {
     let stage = Stage::with(|options| options.answer_delay = std::time::Duration::from_millis(40));
-    let live = Live::start(&stage, &approved(&[]));
+    let mut child = stage.start(&approved(&[]));
     until("the release is published", || stage.world.drafts().is_empty());
-    live.killed();
+    child.kill().unwrap();
+    child.wait().unwrap();
     let done = stage.run(&resumed(&run(&stage)));
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert_eq!(stage.mutations(), [PUBLISH, REVIEW, PULL]);

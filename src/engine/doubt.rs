@@ -1,0 +1,111 @@
+//! Effects whose end nobody wrote down: the world is asked, before anything else is done.
+
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt;
+use jiff::Timestamp;
+
+use crate::adapters::ServiceError;
+use crate::event::{Ended, Event};
+use crate::facts::FactKind;
+use crate::journal::status::EffectState;
+use crate::plan::PlannedStep;
+use crate::step::{Settled, Trouble};
+
+use super::outcome::Failure;
+use super::run::{PATIENCE, PAUSE, Run, broke};
+
+impl Run<'_> {
+    /// Whether this run changed anything at this step, in this process or an earlier one.
+    pub(super) fn did(&self, step: &str) -> bool {
+        let done =
+            |effect: &EffectState| effect.step == step && effect.returns.is_none() && effect.ended == Some(Ended::Done);
+        self.recorder.state().effects.values().any(done)
+    }
+
+    /// Finds out how everything ended that nobody wrote down, before anything else is looked at: while an apply of an
+    /// earlier process is at work, Airflow may be down and no other look means anything.
+    pub(super) async fn find_out_all(&self) -> Result<(), Failure> {
+        let since = self.readers().clock.now();
+        for planned in self.plan.steps.iter().filter(|planned| self.unsure(planned)) {
+            let fail = |trouble| Failure { step: planned.head.id.clone(), trouble };
+            self.recorder.record(Event::StepStarted { step: planned.head.id.clone() }).map_err(fail)?;
+            let found = AssertUnwindSafe(self.find_out(planned, since)).catch_unwind().await;
+            found.unwrap_or_else(|panic| Err(broke(&*panic))).map_err(fail)?;
+        }
+        Ok(())
+    }
+
+    /// An effect of this step is in doubt; or an apply was done and the process died before it noted what follows.
+    fn unsure(&self, planned: &PlannedStep) -> bool {
+        let state = self.recorder.state();
+        let applies = planned.step.gives().contains(&FactKind::Applied);
+        state.in_doubt().contains(&planned.head.id)
+            || (applies && state.facts.applied.is_none() && self.did(&planned.head.id))
+    }
+
+    /// Asks the world how the effects of one step ended, and writes it down.
+    pub(super) async fn find_out(&self, planned: &PlannedStep, since: Timestamp) -> Result<(), Trouble> {
+        let clock = &self.readers().clock;
+        let id = &planned.head.id;
+        let mut unseen: Option<Timestamp> = None;
+        loop {
+            let glance = self.glance(planned, since);
+            let poll = match planned.step.settle(glance.look()).await {
+                Ok(Settled::TookEffect(facts)) => {
+                    facts.iter().try_for_each(|fact| self.learn_new(id, fact))?;
+                    return self.settle(id, true);
+                }
+                Ok(Settled::InPart) => return self.settle(id, true),
+                Ok(Settled::NoEffect) => return self.settle(id, false),
+                Ok(Settled::Unknown(refusal)) => {
+                    return Err(Trouble::InDoubt { what: refusal.what, next: refusal.next });
+                }
+                Ok(Settled::UnderWay(wait)) => {
+                    unseen = None;
+                    let deadline = since + clock.scaled(wait.at_most);
+                    if clock.now() >= deadline {
+                        let what = format!("still waiting for {}", wait.on);
+                        return Err(Trouble::Deadline { what, next: wait.next });
+                    }
+                    self.recorder.tell(Event::Waiting { step: id.clone(), on: wait.on, since, deadline });
+                    wait.poll
+                }
+                Err(Trouble::Service(error)) if error.passing() => {
+                    let first = *unseen.get_or_insert(clock.now());
+                    if clock.now() >= first + clock.scaled(PATIENCE) {
+                        return Err(self.unseen(planned, error));
+                    }
+                    self.recorder.tell(Event::PollFailed { step: id.clone(), why: error.to_string() });
+                    PAUSE
+                }
+                Err(trouble) => return Err(trouble),
+            };
+            self.pause(poll).await?;
+        }
+    }
+
+    /// Writes down how the effects of `step` that were in doubt ended, now that the world was looked at.
+    pub(super) fn settle(&self, step: &str, took_effect: bool) -> Result<(), Trouble> {
+        for effect in self.recorder.state().open_effects(step) {
+            let ended = if took_effect {
+                Ended::Done
+            } else {
+                Ended::Refused { why: "looked again: it did not take effect".into() }
+            };
+            self.recorder.ended(&effect, ended)?;
+        }
+        Ok(())
+    }
+
+    /// A look that nobody answered: worse where something hangs on it.
+    pub(super) fn unseen(&self, planned: &PlannedStep, error: ServiceError) -> Trouble {
+        if self.recorder.state().in_doubt().contains(&planned.head.id) {
+            return Trouble::InDoubt {
+                what: format!("it may or may not have taken effect, and could not be looked up: {error}"),
+                next: "wait until the service answers".into(),
+            };
+        }
+        error.into()
+    }
+}

@@ -1,0 +1,137 @@
+//! What a step gets into its hands: a look at this moment, and acts whose intents and outcomes go to the journal.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+
+use crate::adapters::process::LineSink;
+use crate::event::{Ended, Event, Question};
+use crate::facts::{Fact, Held};
+use crate::journal::DurableIntent;
+use crate::journal::status::RunState;
+use crate::plan::PlannedStep;
+use crate::plan::approval::Consent;
+use crate::step::{Act, Effect, Ledger, Look, Returned, Trouble, Undo};
+
+use super::run::Run;
+
+impl Run<'_> {
+    pub(super) async fn act(
+        &self,
+        planned: &PlannedStep,
+        since: Timestamp,
+        question: &Question,
+        consent: &Consent,
+    ) -> Result<(), Trouble> {
+        let forever = matches!(planned.step.undo(), Undo::Never(_));
+        let ledger = RunLedger { run: self, returns: None, forever };
+        let glance = self.glance(planned, since);
+        let act = Act::new(glance.look(), self.stop.child(), self.world, &ledger, consent);
+        planned.step.act(act, question).await
+    }
+
+    /// Has the owner of `held` give it back, through its own act.
+    pub(super) async fn give_back_one(&self, held: &Held) -> Result<Returned, Trouble> {
+        let Some(planned) = self.plan.step(&held.step) else {
+            return Ok(Returned::NotYet("the runbook no longer has the step that took it".into()));
+        };
+        let ledger = RunLedger { run: self, returns: Some(held), forever: false };
+        let consent = Consent::to_give_back(held);
+        let glance = self.glance(planned, self.readers().clock.now());
+        let act = Act::new(glance.look(), self.stop.child(), self.world, &ledger, &consent);
+        let returned = planned.step.give_back(&act, held).await?;
+        match &returned {
+            Returned::Back(how) | Returned::NotOurs(how) => {
+                for effect in self.returning(held) {
+                    self.recorder.ended(&effect, Ended::Done)?;
+                }
+                self.recorder.record(Event::GivenBack { held: held.id.clone(), how: how.clone() })?;
+            }
+            Returned::NotYet(_) => {}
+        }
+        Ok(returned)
+    }
+
+    /// Open effects that were to give `held` back: the look just now settled them.
+    fn returning(&self, held: &Held) -> Vec<String> {
+        let state = self.recorder.state();
+        let open = |(id, effect): (&String, &crate::journal::status::EffectState)| {
+            (effect.in_doubt() && effect.returns.as_deref() == Some(&held.id)).then(|| id.clone())
+        };
+        state.effects.iter().filter_map(open).collect()
+    }
+
+    /// Everything a step may look with, as of now.
+    pub(super) fn glance<'g>(&'g self, planned: &'g PlannedStep, since: Timestamp) -> Glance<'g> {
+        let state = self.recorder.state();
+        let (recorder, step) = (self.recorder.clone(), planned.head.id.clone());
+        let lines: LineSink = Arc::new(move |line: &str| {
+            recorder.tell(Event::Output { step: step.clone(), line: line.to_owned() });
+        });
+        let recorder = self.recorder.clone();
+        let emit = Box::new(move |event| recorder.tell(event));
+        Glance { run: self, step: &planned.head.id, in_doubt: state.in_doubt(), state, since, emit, lines }
+    }
+}
+
+/// One moment of a run, owned so that a step can borrow from it while the run goes on.
+pub(super) struct Glance<'g> {
+    run: &'g Run<'g>,
+    step: &'g str,
+    state: RunState,
+    in_doubt: Vec<String>,
+    since: Timestamp,
+    emit: Box<dyn Fn(Event) + Send + Sync>,
+    lines: LineSink,
+}
+
+impl Glance<'_> {
+    pub(super) fn look(&self) -> Look<'_> {
+        Look {
+            step: self.step,
+            readers: self.run.readers(),
+            runbook: self.run.runbook,
+            parameters: &self.run.parameters,
+            facts: &self.state.facts,
+            held: &self.state.held,
+            in_doubt: &self.in_doubt,
+            workspace: &self.run.workspace,
+            since: self.since,
+            emit: &*self.emit,
+            lines: &self.lines,
+        }
+    }
+}
+
+/// The run's journal as a step sees it. `returns` marks effects that give something back.
+struct RunLedger<'a, 'b> {
+    run: &'a Run<'b>,
+    returns: Option<&'a Held>,
+    forever: bool,
+}
+
+#[async_trait]
+impl Ledger for RunLedger<'_, '_> {
+    async fn intend(&self, step: &str, effect: &Effect) -> Result<DurableIntent, Trouble> {
+        match self.returns {
+            Some(held) => self.run.nobody_else_deploys(held).await?,
+            // A change in progress is finished first; the next one is not begun.
+            None if self.run.stop.wanted() => return Err(Trouble::Stopped),
+            None => self.run.lock_is_ours().await?,
+        }
+        self.run.recorder.intend(step, effect, self.returns.map(|held| held.id.clone()), self.forever)
+    }
+
+    fn ended(&self, intent: DurableIntent, ended: Ended) -> Result<(), Trouble> {
+        self.run.recorder.ended(intent.effect(), ended)
+    }
+
+    fn learn(&self, step: &str, fact: Fact) -> Result<(), Trouble> {
+        self.run.learn_new(step, &fact)
+    }
+
+    async fn give_back(&self, held: &Held) -> Result<Returned, Trouble> {
+        self.run.give_back_one(held).await
+    }
+}
