@@ -63,10 +63,14 @@ impl RegistryClient {
             return Err(self.transport.http.error(name, cause));
         }
         let hashed = digest_of(&answer.body);
-        if reference.starts_with("sha256:") && reference != hashed {
-            return Err(self.transport.http.error(name, tampered(reference, &hashed)));
+        let told = told_digest(&answer);
+        // Under a tag the body must be what the registry says it is, under a digest what we asked for.
+        for claimed in [Some(reference), told.as_deref()].into_iter().flatten() {
+            if claimed.starts_with("sha256:") && claimed != hashed {
+                return Err(self.transport.http.error(name, tampered(claimed, &hashed)));
+            }
         }
-        Ok(Some((told_digest(&answer).unwrap_or(hashed), document)))
+        Ok(Some((told.unwrap_or(hashed), document)))
     }
 
     /// A document that something else names, so it must be there.
