@@ -1,4 +1,5 @@
-//! Sentry: unresolved issues of the catalog's project, paged by `Link`.
+//! Sentry: unresolved issues of the organization, paged by `Link`. The fields and parameters are those that Sentry
+//! publishes in `@sentry/api`.
 
 use std::sync::Arc;
 
@@ -23,10 +24,7 @@ const LARGEST_PAGE: usize = 100;
 
 pub(super) fn router(shared: Arc<Shared>) -> Router {
     Router::new()
-        .route("/api/0/", get(root))
-        .route("/api/0/projects/{organization}/{project}/", get(project))
-        .route("/api/0/projects/{organization}/{project}/issues/", get(project_issues))
-        .route("/api/0/organizations/{organization}/issues/", get(organization_issues))
+        .route("/api/0/organizations/{organization}/issues/", get(issues))
         .fallback(|| async { detail(404, "The requested resource does not exist") })
         .method_not_allowed_fallback(|| async { detail(405, "Method not allowed.") })
         .layer(from_fn_with_state(shared.clone(), authenticate))
@@ -48,74 +46,43 @@ async fn authenticate(State(shared): State<Arc<Shared>>, headers: HeaderMap, req
     }
 }
 
-async fn root() -> Response {
-    answer::json(200, &json!({ "version": "0", "auth": { "scopes": ["event:read", "project:read"] }, "user": null }))
-}
-
-async fn project(Path((organization, project)): Path<(String, String)>) -> Response {
-    if organization != ORGANIZATION || project != PROJECT {
-        return detail(404, "The requested resource does not exist");
-    }
-    answer::json(200, &project_value())
-}
-
-fn project_value() -> Value {
-    json!({ "id": PROJECT_ID, "slug": PROJECT, "name": PROJECT, "platform": "python" })
-}
-
-async fn project_issues(
-    State(shared): State<Arc<Shared>>,
-    Path((organization, project)): Path<(String, String)>,
-    Query(query): Query<Parameters>,
-) -> Response {
-    if organization != ORGANIZATION || project != PROJECT {
-        return detail(404, "The requested resource does not exist");
-    }
-    if let Some(period) = one(&query, "statsPeriod")
-        && !["", "24h", "14d"].contains(&period)
-    {
-        return detail(400, "Invalid stats_period. Valid choices are '', '24h', and '14d'");
-    }
-    issues(&shared, &query, &format!("/api/0/projects/{ORGANIZATION}/{PROJECT}/issues/"))
-}
-
-async fn organization_issues(
+/// Newest first seen first; the cursor is `0:OFFSET:0`. Only the project and the environment that have issues exist.
+async fn issues(
     State(shared): State<Arc<Shared>>,
     Path(organization): Path<String>,
     Query(query): Query<Parameters>,
 ) -> Response {
-    if organization != ORGANIZATION {
+    let all_of = |name| answer::all(&query, name);
+    if organization != ORGANIZATION || all_of("environment").iter().any(|environment| environment != "production") {
         return detail(404, "The requested resource does not exist");
     }
-    if let Some(project) = one(&query, "project")
-        && ![PROJECT_ID, "-1"].contains(&project)
-    {
+    if all_of("project").iter().any(|project| ![PROJECT_ID, "-1"].contains(&project.as_str())) {
         return detail(400, "Invalid project parameter. Values must be numbers.");
     }
-    issues(&shared, &query, &format!("/api/0/organizations/{ORGANIZATION}/issues/"))
-}
-
-/// Newest first seen first; nothing in another environment than production; the cursor is `0:OFFSET:0`.
-fn issues(shared: &Shared, query: &Parameters, path: &str) -> Response {
-    let limit = match one(query, "limit").or(one(query, "per_page")).map(str::parse::<usize>) {
+    let terms = one(&query, "query").unwrap_or("is:unresolved").split_whitespace();
+    if let Some(other) = terms.filter_map(|term| term.strip_prefix("project:")).find(|slug| *slug != PROJECT) {
+        return detail(400, &format!("Invalid query. Project(s) {other} do not exist or are not actively selected."));
+    }
+    let period = one(&query, "groupStatsPeriod").unwrap_or("24h");
+    if !["", "24h", "14d", "auto"].contains(&period) {
+        return detail(400, "Invalid stats_period. Valid choices are '', '24h', '14d' and 'auto'");
+    }
+    let limit = match one(&query, "limit").map(str::parse::<usize>) {
         None => LARGEST_PAGE,
         Some(Ok(limit)) if (1..=LARGEST_PAGE).contains(&limit) => limit,
         Some(_) => return detail(400, "Invalid per_page value. Must be between 1 and 100."),
     };
-    let offset = match one(query, "cursor").map(|cursor| cursor.split(':').nth(1).and_then(|at| at.parse().ok())) {
+    let offset = match one(&query, "cursor").map(|cursor| cursor.split(':').nth(1).and_then(|at| at.parse().ok())) {
         None => 0,
         Some(Some(offset)) => offset,
         Some(None) => return detail(400, "Invalid cursor parameter."),
     };
-    airflow::observe(shared);
+    airflow::observe(&shared);
     let mut all = shared.state().issues.clone();
-    if one(query, "environment").is_some_and(|environment| environment != "production") {
-        all.clear();
-    }
     all.sort_by_key(|issue| std::cmp::Reverse(issue.first_seen));
-    let page: Vec<Value> = all.iter().skip(offset).take(limit).map(|issue| value(shared, issue)).collect();
+    let page: Vec<Value> = all.iter().skip(offset).take(limit).map(|issue| value(&shared, issue)).collect();
     let more = all.len() > offset + limit;
-    let url = format!("{}{path}", shared.urls().sentry);
+    let url = format!("{}/api/0/organizations/{ORGANIZATION}/issues/", shared.urls().sentry);
     let previous = offset.saturating_sub(limit);
     let link = format!(
         "<{url}?&cursor=0:{previous}:1>; rel=\"previous\"; results=\"{}\"; cursor=\"0:{previous}:1\", \
@@ -123,7 +90,21 @@ fn issues(shared: &Shared, query: &Parameters, path: &str) -> Response {
         offset > 0,
         next = offset + limit,
     );
-    with(answer::json(200, &Value::from(page)), "link", &link)
+    limited(with(answer::json(200, &Value::from(page)), "link", &link))
+}
+
+/// The limits that every answer tells. <https://docs.sentry.io/api/ratelimits/>
+fn limited(answer: Response) -> Response {
+    let reset = (Timestamp::now().as_second() + 1).to_string();
+    [
+        ("x-sentry-rate-limit-limit", "10"),
+        ("x-sentry-rate-limit-remaining", "9"),
+        ("x-sentry-rate-limit-reset", &reset),
+        ("x-sentry-rate-limit-concurrentlimit", "25"),
+        ("x-sentry-rate-limit-concurrentremaining", "24"),
+    ]
+    .into_iter()
+    .fold(answer, |answer, (name, value)| with(answer, name, value))
 }
 
 fn time(at: Timestamp) -> String {
@@ -147,8 +128,14 @@ fn value(shared: &Shared, issue: &SentryIssue) -> Value {
         "substatus": "ongoing",
         "isPublic": false,
         "platform": "python",
-        "project": project_value(),
+        "priority": "high",
+        "priorityLockedAt": null,
+        "seerFixabilityScore": null,
+        "seerAutofixLastTriggered": null,
+        "project": { "id": PROJECT_ID, "name": PROJECT, "slug": PROJECT, "platform": "python" },
         "type": "error",
+        "issueType": "error",
+        "issueCategory": "error",
         "metadata": { "type": kind, "value": message, "filename": "dags/common.py", "function": "execute" },
         "numComments": 0,
         "assignedTo": null,
@@ -162,6 +149,8 @@ fn value(shared: &Shared, issue: &SentryIssue) -> Value {
         "userCount": 0,
         "firstSeen": time(issue.first_seen),
         "lastSeen": time(issue.last_seen),
-        "stats": { "24h": [] },
+        "stats": {},
+        "lifetime": {},
+        "filtered": null,
     })
 }

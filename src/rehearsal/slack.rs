@@ -1,4 +1,5 @@
-//! Slack's incoming webhook: takes a JSON `text`, answers plain text.
+//! Slack's incoming webhook: takes a JSON `text`, answers one word, which it calls `text/html`.
+//! <https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks>
 
 use std::sync::Arc;
 
@@ -26,10 +27,10 @@ async fn webhook(
 ) -> Response {
     let text = |status, text: &'static str| answer::typed(status, "text/html", text);
     if shared.has(Fault::SlackDown) {
-        return text(500, "server_error");
+        return text(500, "rollup_error");
     }
-    if uri.path() != shared.secrets.slack {
-        return text(if uri.path().starts_with("/services/") { 403 } else { 404 }, "invalid_token");
+    if let Some((status, word)) = unknown(uri.path(), &shared.secrets.slack) {
+        return text(status, word);
     }
     if method != Method::POST {
         return text(400, "invalid_payload");
@@ -44,5 +45,16 @@ async fn webhook(
             shared.state().slack.push(said.to_owned());
             text(200, "ok")
         }
+    }
+}
+
+/// What is wrong with a path that is not the webhook's, `/services/TEAM/SERVICE/TOKEN`.
+fn unknown(path: &str, known: &str) -> Option<(u16, &'static str)> {
+    let wrong = path.split('/').zip(known.split('/')).position(|(part, known)| part != known);
+    match wrong {
+        None if path.len() == known.len() => None,
+        Some(0..=2) => Some((404, "no_team")),
+        Some(3) => Some((404, "no_service")),
+        None | Some(_) => Some((403, "invalid_token")),
     }
 }

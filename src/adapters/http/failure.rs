@@ -74,7 +74,10 @@ fn target(headers: &HeaderMap) -> String {
     )
 }
 
-/// `Retry-After` (seconds or a date), else `x-ratelimit-reset` (epoch seconds) where nothing remains; measured on the
+/// What GitHub and Sentry call the limits in their headers. <https://docs.sentry.io/api/ratelimits/>
+const LIMITS: [&str; 2] = ["x-ratelimit", "x-sentry-rate-limit"];
+
+/// `Retry-After` (seconds or a date), else the limit's `reset` (epoch seconds) where nothing remains; measured on the
 /// server's own clock where it tells it.
 pub(super) fn asked_to_wait(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
@@ -85,10 +88,11 @@ pub(super) fn asked_to_wait(headers: &HeaderMap) -> Option<Duration> {
             Ok(seconds) => Some(seconds),
             Err(_) => date(after).map(|at| at - now()),
         },
-        None if text("x-ratelimit-remaining").is_none_or(|left| left == "0") => {
-            text("x-ratelimit-reset").and_then(|reset| reset.parse::<i64>().ok()).map(|reset| reset - now())
-        }
-        None => None,
+        None => LIMITS
+            .iter()
+            .filter(|limit| text(&format!("{limit}-remaining")).is_none_or(|left| left == "0"))
+            .find_map(|limit| text(&format!("{limit}-reset"))?.parse::<i64>().ok())
+            .map(|reset| reset - now()),
     };
     seconds.map(|seconds| Duration::from_secs(seconds.max(1).unsigned_abs()))
 }
@@ -173,6 +177,8 @@ mod tests {
         let date = ("date", "Thu, 22 Aug 2024 20:53:01 GMT");
         let reset = [("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1724359991"), date];
         assert_eq!(limit(&reset), Duration::from_secs(10));
+        let sentry = [("x-sentry-rate-limit-remaining", "0"), ("x-sentry-rate-limit-reset", "1724359982"), date];
+        assert_eq!(asked_to_wait(&headers(&sentry)), Some(Duration::from_secs(1)));
         let until = [("retry-after", "Thu, 22 Aug 2024 20:53:31 GMT"), date];
         assert_eq!(limit(&until), Duration::from_secs(30));
         assert_eq!(limit(&[("retry-after", "-5")]), Duration::from_secs(1));

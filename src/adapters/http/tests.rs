@@ -163,7 +163,8 @@ async fn the_log_holds_no_secret() {
     let _guard = tracing::subscriber::set_default(subscriber);
     let server = Server::start(|_, nth| match nth {
         0 => Reply::status(502, r#"{"message":"oops"}"#),
-        _ => Reply::json(r#"{"login":"octo"}"#),
+        1 => Reply::json(r#"{"login":"octo"}"#),
+        _ => Reply::json("ok"),
     })
     .await;
     let token = Some(SecretString::from("ghp_hidden"));

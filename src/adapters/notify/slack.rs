@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::header::CONTENT_TYPE;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::Notifier;
@@ -35,9 +34,9 @@ impl SlackWebhook {
         let message = serde_json::json!({ "text": text });
         let builder = http::client_for(&url).post(url).timeout(self.whole).json(&message);
         let answer = self.http.write(REQUEST, builder).await?;
-        let kind = answer.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-        if kind.contains("html") {
-            let cause = Cause::Malformed("a web page instead of \"ok\"; is the URL that of a webhook?".into());
+        // Slack calls its plain "ok" `text/html`, so the words decide and not their type.
+        if answer.body.trim_ascii() != b"ok" {
+            let cause = Cause::Malformed("something else than Slack's \"ok\"; is the URL that of a webhook?".into());
             return Err(self.http.error(REQUEST, cause));
         }
         Ok(())
@@ -94,7 +93,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_message_is_one_request() {
-        let server = Server::always(Reply::json("ok").with("content-type", "text/plain")).await;
+        let server = Server::always(Reply::json("ok").with("content-type", "text/html")).await;
         webhook(&server.url).notify("deploying *rel-1* \"now\"").await.unwrap();
         let seen = server.seen();
         assert_eq!(seen.len(), 1);
@@ -117,6 +116,8 @@ mod tests {
             (Reply::status(429, "{}"), "RateLimited"),
             (Reply::status(302, "").with("location", format!("https://slack.example{PATH}")), "Malformed"),
             (Reply::html(200), "Malformed"),
+            (Reply::json("{}"), "Malformed"),
+            (Reply::status(410, "channel_is_archived"), "Rejected"),
             (Reply::Huge, ""),
         ] {
             let name = format!("{reply:?}");

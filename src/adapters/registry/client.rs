@@ -75,10 +75,14 @@ impl RegistryClient {
             return Err(self.transport.http.error(name, cause));
         }
         let hashed = digest_of(&answer.body);
-        if reference.starts_with("sha256:") && reference != hashed {
-            return Err(self.transport.http.error(name, tampered(reference, &hashed)));
+        let told = told_digest(&answer);
+        // Under a tag the body must be what the registry says it is, under a digest what we asked for.
+        for claimed in [Some(reference), told.as_deref()].into_iter().flatten() {
+            if claimed.starts_with("sha256:") && claimed != hashed {
+                return Err(self.transport.http.error(name, tampered(claimed, &hashed)));
+            }
         }
-        let told = told_digest(&answer).unwrap_or_else(|| hashed.clone());
+        let told = told.unwrap_or_else(|| hashed.clone());
         if told == hashed {
             self.documents.put((image.to_owned(), hashed), document.clone());
         }

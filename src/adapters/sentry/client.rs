@@ -1,7 +1,9 @@
-//! Sentry's list of a project's issues.
+//! Sentry's list of an organization's issues, narrowed to one project.
 //!
-//! Parameters as in `getsentry/sentry`, `src/sentry/issues/endpoints/project_group_index.py`: an empty `statsPeriod`
+//! Parameters as Sentry publishes them in `@sentry/api` (`ListAnOrganizationSissuesData`): the list of a project's issues
+//! is deprecated there, and neither `sort`, `limit` nor `environment` is described for it. An empty `groupStatsPeriod`
 //! leaves the per-issue statistics out, `sort=new` is by first seen, `limit` is at most 100.
+//! <https://docs.sentry.io/api/events/list-an-organizations-issues/>
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -41,11 +43,14 @@ impl SentryClient {
             http.error("the configuration", Cause::Failed(format!("the URL {why}; correct [sentry] url")))
         })?;
         let client = http::client_for(&base);
-        let mut issues = http::with_path(&base, ["api", "0", "projects", organization, project, "issues", ""]);
+        let mut issues = http::with_path(&base, ["api", "0", "organizations", organization, "issues", ""]);
+        // `project` takes numbers alone; -1 is "all that this token may see", not only those of its user's teams.
+        // <https://docs.sentry.io/concepts/search/searchable-properties/issues/#project>
         issues.query_pairs_mut().extend_pairs([
-            ("query", "is:unresolved"),
+            ("query", &*format!("is:unresolved project:{project}")),
+            ("project", "-1"),
             ("sort", "new"),
-            ("statsPeriod", ""),
+            ("groupStatsPeriod", ""),
             ("limit", "100"),
         ]);
         if let Some(environment) = environment {

@@ -35,7 +35,7 @@ async fn pages_are_followed_by_cursor_while_they_hold_results() {
     assert_eq!(issues.iter().map(|issue| &*issue.id).collect::<Vec<_>>(), ["1", "2", "3"]);
     assert_eq!(issues[0].short_id, "CATALOG-1");
     assert!(issues[0].first_seen.is_some());
-    let first = "GET /api/0/projects/openverse/catalog/issues/?query=is%3Aunresolved&sort=new&statsPeriod=&limit=100&environment=production";
+    let first = "GET /api/0/organizations/openverse/issues/?query=is%3Aunresolved+project%3Acatalog&project=-1&sort=new&groupStatsPeriod=&limit=100&environment=production";
     assert_eq!(server.lines(), [first.to_owned(), format!("{first}&cursor=0%3A100%3A0")]);
     assert!(server.seen().iter().all(|seen| seen.header("authorization") == "Bearer sntrys_hidden"));
 }
@@ -89,7 +89,7 @@ async fn every_fault_has_its_cause() {
         let server = Server::always(reply).await;
         let error = client(&server.url).unresolved().await.unwrap_err();
         assert!(format!("{:?}", error.cause).starts_with(cause), "{name}: {error}");
-        assert!(error.to_string().starts_with("Sentry: GET /api/0/projects/openverse/catalog/issues/: "), "{error}");
+        assert!(error.to_string().starts_with("Sentry: GET /api/0/organizations/openverse/issues/: "), "{error}");
         assert!(!error.to_string().contains("hidden"), "{error}");
         assert_eq!(server.seen().len(), asked, "{name}");
     }

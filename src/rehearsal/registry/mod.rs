@@ -46,32 +46,66 @@ async fn distribution(
     method: Method,
     headers: HeaderMap,
 ) -> Response {
-    let Some(path) = uri.path().strip_prefix("/v2/") else {
-        return answer::typed(404, "text/plain", "404 page not found");
+    let answer = match Route::of(uri.path()) {
+        // Known paths come first, and who asks after that.
+        None => answer::typed(404, "text/plain; charset=utf-8", "404 page not found\n"),
+        Some(route) => challenge(&shared, &route, &headers).unwrap_or_else(|| {
+            if method != Method::GET && method != Method::HEAD {
+                return refuse(405, "UNSUPPORTED", "The operation is unsupported.");
+            }
+            match route {
+                Route::Version => answer::json(200, &json!({})),
+                Route::Manifest(IMAGE, reference) => manifest(&shared, reference, &method, &headers),
+                Route::Blob(IMAGE, digest) => blob(&shared, digest, &method),
+                Route::Tags(IMAGE) => tags(&shared, &query),
+                Route::Manifest(..) | Route::Blob(..) | Route::Tags(_) => {
+                    refuse(404, "NAME_UNKNOWN", "repository name not known to registry")
+                }
+            }
+        }),
     };
-    let token = header(&headers, "authorization").strip_prefix("Bearer ").unwrap_or_default();
-    if !shared.state().registry_tokens.contains(token) {
-        let challenge = format!(
-            "Bearer realm=\"{}/token\",service=\"{SERVICE}\",scope=\"repository:{IMAGE}:pull\"",
-            shared.urls().registry
-        );
-        return with(refuse(401, "UNAUTHORIZED", "authentication required"), "www-authenticate", &challenge);
+    with(answer, "docker-distribution-api-version", "registry/2.0")
+}
+
+/// What a registry has paths for; the first part is the repository's name.
+enum Route<'p> {
+    Version,
+    Manifest(&'p str, &'p str),
+    Blob(&'p str, &'p str),
+    Tags(&'p str),
+}
+
+impl<'p> Route<'p> {
+    fn of(path: &'p str) -> Option<Self> {
+        let path = path.strip_prefix("/v2/")?;
+        if path.is_empty() {
+            return Some(Self::Version);
+        }
+        let (before, last) = path.rsplit_once('/')?;
+        let (name, kind) = before.rsplit_once('/')?;
+        match (kind, last) {
+            ("manifests", reference) => Some(Self::Manifest(name, reference)),
+            ("blobs", digest) => Some(Self::Blob(name, digest)),
+            ("tags", "list") => Some(Self::Tags(name)),
+            _ => None,
+        }
     }
-    if method != Method::GET && method != Method::HEAD {
-        return refuse(405, "UNSUPPORTED", "The operation is unsupported.");
+}
+
+/// A 401 for whoever shows no token, or one that was not handed out here; it names the scope that the path needs.
+fn challenge(shared: &Shared, route: &Route<'_>, headers: &HeaderMap) -> Option<Response> {
+    let token = header(headers, "authorization").strip_prefix("Bearer ");
+    if token.is_some_and(|token| shared.state().registry_tokens.contains(token)) {
+        return None;
     }
-    if path.is_empty() {
-        return answer::json(200, &json!({}));
+    let mut challenge = format!("Bearer realm=\"{}/token\",service=\"{SERVICE}\"", shared.urls().registry);
+    if let Route::Manifest(name, _) | Route::Blob(name, _) | Route::Tags(name) = route {
+        challenge.push_str(&format!(",scope=\"repository:{name}:pull\""));
     }
-    let Some(rest) = path.strip_prefix(IMAGE).and_then(|rest| rest.strip_prefix('/')) else {
-        return refuse(404, "NAME_UNKNOWN", "repository name not known to registry");
-    };
-    match rest.split_once('/') {
-        Some(("manifests", reference)) => manifest(&shared, reference, &method, &headers),
-        Some(("blobs", digest)) => blob(&shared, digest, &method),
-        Some(("tags", "list")) => tags(&shared, &query),
-        _ => refuse(404, "UNSUPPORTED", "The operation is unsupported."),
+    if token.is_some() {
+        challenge.push_str(",error=\"invalid_token\"");
     }
+    Some(with(refuse(401, "UNAUTHORIZED", "authentication required"), "www-authenticate", &challenge))
 }
 
 fn manifest(shared: &Shared, reference: &str, method: &Method, headers: &HeaderMap) -> Response {
@@ -82,7 +116,9 @@ fn manifest(shared: &Shared, reference: &str, method: &Method, headers: &HeaderM
     };
     let accepted: Vec<&str> = headers.get_all("accept").iter().filter_map(|value| value.to_str().ok()).collect();
     if !accepted.iter().any(|accept| accept.contains(media_type.as_str()) || accept.contains("*/*")) {
-        let message = format!("{media_type} found, but accept header does not support it");
+        // Docker's registry in its own words; a client cannot tell it from a tag that is not there.
+        let (one, many) = if media_type.contains("index") { ("index", "indexes") } else { ("manifest", "manifests") };
+        let message = format!("OCI {one} found, but accept header does not support OCI {many}");
         return refuse(404, "MANIFEST_UNKNOWN", &message);
     }
     content(bytes, media_type, digest, method)
@@ -100,7 +136,7 @@ fn content(bytes: &[u8], media_type: &str, digest: &str, method: &Method) -> Res
     let body = if *method == Method::HEAD { Vec::new() } else { bytes.to_vec() };
     let response = with(answer::typed(200, "application/octet-stream", body), "content-type", media_type);
     let response = with(response, "content-length", &bytes.len().to_string());
-    with(with(response, "docker-content-digest", digest), "docker-distribution-api-version", "registry/2.0")
+    with(with(response, "docker-content-digest", digest), "etag", &format!("\"{digest}\""))
 }
 
 /// Tags in lexical order, `n` a page, the next one by `Link`.

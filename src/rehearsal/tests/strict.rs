@@ -196,10 +196,13 @@ async fn the_registry_re_wraps_and_pages() {
 #[tokio::test]
 async fn sentry_and_slack_want_their_secrets() {
     let lab = Lab::start(&[]).await;
-    let url = format!("{}/api/0/projects/openverse/catalog/issues/", lab.setting("sentry", "url"));
+    let url = format!("{}/api/0/organizations/openverse/issues/", lab.setting("sentry", "url"));
     assert_eq!(status(lab.client.get(&url)).await, 401);
     let issues = |query: &str| lab.client.get(format!("{url}{query}")).bearer_auth(lab.setting("sentry", "token"));
-    assert_eq!(status(issues("?statsPeriod=7d")).await, 400);
+    for refused in ["?groupStatsPeriod=7d", "?project=catalog", "?query=project:katalog", "?limit=101"] {
+        assert_eq!(status(issues(refused)).await, 400, "{refused}");
+    }
+    assert_eq!(status(issues("?environment=prod")).await, 404);
     let first = issues("?query=is:unresolved&limit=2").send().await.unwrap();
     assert!(first.headers()["link"].to_str().unwrap().contains("rel=\"next\"; results=\"true\"; cursor=\"0:2:0\""));
     assert_eq!(value(first).await.as_array().unwrap().len(), 2);
@@ -209,7 +212,8 @@ async fn sentry_and_slack_want_their_secrets() {
     let hook = lab.setting("slack", "webhook_url");
     assert_eq!(status(lab.client.get(&hook)).await, 400);
     assert_eq!(status(lab.client.post(&hook).json(&json!({ "blocks": [] }))).await, 400);
-    let wrong = format!("{hook}x");
-    assert_eq!(status(lab.client.post(wrong).json(&json!({ "text": "hello" }))).await, 403);
+    for (wrong, expected) in [(format!("{hook}x"), 403), (hook.replace("/services/T", "/services/U"), 404)] {
+        assert_eq!(status(lab.client.post(wrong).json(&json!({ "text": "hello" }))).await, expected);
+    }
     assert!(lab.world.slack_messages().is_empty());
 }
