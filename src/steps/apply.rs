@@ -303,9 +303,8 @@ impl Step for Apply {
                     Some(skew) => Some(skew),
                     None => skew(&look).await,
                 };
-                act.learn(applied(&look, true, skew)).map_err(|error| {
-                    ServiceError::new("journal", "apply", Cause::Failed(error.to_string()))
-                })
+                act.learn(applied(&look, true, skew))
+                    .map_err(|error| ServiceError::new("journal", "apply", Cause::Failed(error.to_string())))
             })
             .await;
         made.map_err(|trouble| in_words(trouble, partly.into_inner().unwrap_or_else(PoisonError::into_inner)))
