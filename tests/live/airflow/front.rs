@@ -8,6 +8,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use catalog_deploy::adapters::http::{Patience, loopback_client};
 
 /// Answers 404 to every path, 500 to `/broken`, and 200 to those that were opened.
 #[derive(Clone, Default)]
@@ -64,7 +65,7 @@ struct Seen {
 
 impl Front {
     pub async fn start(behind: &str) -> Self {
-        let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let client = loopback_client(&Patience::default());
         let mut front = Self { url: String::new(), state: Arc::default(), behind: behind.to_owned(), client };
         front.url = serve(Router::new().fallback(pass).with_state(front.clone())).await;
         front

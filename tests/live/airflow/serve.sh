@@ -16,5 +16,7 @@ ours() {
         grep -qszxF "AIRFLOW_HOME=$home" "$process/environ" 2>/dev/null && echo "${process#/proc/}"
     done
 }
+# The shell would tell of each that it was killed.
+exec 2>/dev/null
 # shellcheck disable=SC2046
-while kill -KILL $(ours); do :; done 2>/dev/null
+while kill -KILL $(ours); do :; done

@@ -5,13 +5,14 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use catalog_deploy::adapters::airflow::{AirflowAuth, AirflowClient};
+use catalog_deploy::adapters::http::{Patience, loopback_client};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::support::installed;
 
 /// For anything that Airflow does: a busy machine starts it in minutes.
-const PATIENCE: Duration = Duration::from_secs(300);
+const DEADLINE: Duration = Duration::from_secs(300);
 /// Between two looks at the same thing.
 const LOOK: Duration = Duration::from_millis(500);
 /// Every account's.
@@ -111,7 +112,7 @@ impl Airflow {
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();
-        let client = Client::builder().no_proxy().build().unwrap();
+        let client = loopback_client(&Patience::default());
         let airflow = Self { version, url, client, keeper, home };
         airflow.until("the scheduler and the triggerer to beat", async || airflow.beating().await).await;
         let read = async || {
@@ -176,9 +177,9 @@ impl Airflow {
 
     /// Asks until `done` says so. Fails with the servers' last words.
     pub async fn until(&self, what: &str, done: impl AsyncFn() -> Option<bool>) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + DEADLINE;
         while done().await != Some(true) {
-            assert!(Instant::now() < deadline, "waited {PATIENCE:?} for {what}\n{}", self.last_words());
+            assert!(Instant::now() < deadline, "waited {DEADLINE:?} for {what}\n{}", self.last_words());
             tokio::time::sleep(LOOK).await;
         }
     }
