@@ -191,9 +191,7 @@ impl AirflowClient {
             let credentials = self.credentials(generation).await?;
             let answer = self.http.read(&name, || self.request(&method, path, &credentials, body)).await;
             match answer {
-                Err(error)
-                    if matches!(error.cause, Cause::Unauthorized(_)) && !renewed && self.forget(&credentials).await =>
-                {
+                Err(error) if not_accepted(&error) && !renewed && self.forget(&credentials).await => {
                     renewed = true;
                 }
                 other => return other.map_err(hinted),
@@ -350,7 +348,7 @@ impl AirflowWrite for AirflowClient {
         let request = self.request(&Method::PATCH, &format!("{path}?update_mask=is_paused"), &credentials, Some(&body));
         let answer = match self.http.write(&name, request).await {
             Err(error) => {
-                if matches!(error.cause, Cause::Unauthorized(_)) {
+                if not_accepted(&error) {
                     self.forget(&credentials).await;
                 }
                 return Err(hinted(error));
@@ -359,6 +357,16 @@ impl AirflowWrite for AirflowClient {
         };
         let dag: wire::WireDag = self.json(&name, &answer)?;
         Ok(dag.into())
+    }
+}
+
+/// Whether a new token may help. 3.x says 401 to one that has run out, and 403 to one that another instance signed, as
+/// the one before a deploy did (`resolve_user_from_token` in its `core_api/security.py`).
+fn not_accepted(error: &ServiceError) -> bool {
+    match &error.cause {
+        Cause::Unauthorized(_) => true,
+        Cause::Forbidden(message) => message.contains("Invalid JWT token"),
+        _ => false,
     }
 }
 

@@ -305,19 +305,26 @@ async fn a_jwt_that_ran_out_is_renewed_once() {
             "/auth/token" => {
                 answer(201, &json!({ "access_token": format!("t{}", given.fetch_add(1, SeqCst) + 1) }).to_string())
             }
-            // The first token has run out.
+            // The first has run out, the second is of an instance before a deploy.
             "/api/v2/dags/old" if seen.header("authorization") == "Bearer t1" => answer(401, "{}"),
             "/api/v2/dags/old" => answer(200, r#"{"dag_id": "old", "is_paused": true}"#),
+            "/api/v2/dags/deployed" if seen.header("authorization") == "Bearer t2" => {
+                answer(403, r#"{"detail":"Invalid JWT token"}"#)
+            }
+            "/api/v2/dags/deployed" => answer(200, r#"{"dag_id": "deployed", "is_paused": false}"#),
+            "/api/v2/dags/hidden" => answer(403, r#"{"detail":"Forbidden"}"#),
             _ => answer(401, "{}"),
         }
     })
     .await;
     let client = server.client(admin());
     assert!(client.dag("old").await.expect("renewed").is_paused);
-    assert_eq!(tokens.load(std::sync::atomic::Ordering::SeqCst), 2);
+    assert!(!client.dag("deployed").await.expect("renewed").is_paused);
+    client.dag("hidden").await.expect_err("the account may not see it, with whatever token");
+    assert_eq!(tokens.load(std::sync::atomic::Ordering::SeqCst), 3);
     let error = client.dag("other").await.expect_err("refused with a new token as well");
     assert!(matches!(error.cause, Cause::Unauthorized(_)), "{error}");
-    assert_eq!(tokens.load(std::sync::atomic::Ordering::SeqCst), 3, "once, not for ever");
+    assert_eq!(tokens.load(std::sync::atomic::Ordering::SeqCst), 4, "once, not for ever");
     let before = server.log().len();
     client.set_paused("other", true).await.expect_err("401");
     let sent = server.log().iter().skip(before).filter(|seen| seen.method == Method::PATCH).count();

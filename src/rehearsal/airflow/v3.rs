@@ -27,11 +27,11 @@ pub(super) fn answer(shared: &Shared, asked: &Asked<'_>) -> Response {
             answer::json(200, &json!({ "version": version, "git_version": git }))
         }
         ["api", "v1", ..] => {
-            detail(404, "/api/v1 has been removed in Airflow 3, please use its upgraded version /api/v2 instead.")
+            nowhere("/api/v1 has been removed in Airflow 3, please use its upgraded version /api/v2 instead.")
         }
         ["api", "v2", rest @ ..] => match header(asked.headers, "authorization").strip_prefix("Bearer ") {
             None => detail(401, "Not authenticated"),
-            Some(token) if !shared.state().airflow.tokens.contains(token) => detail(401, "Invalid JWT token"),
+            Some(token) if !shared.state().airflow.tokens.contains(token) => detail(403, "Invalid JWT token"),
             Some(_) => api(shared, asked, rest, is_get),
         },
         // The single-page application takes every other path.
@@ -44,6 +44,11 @@ pub(super) fn answer(shared: &Shared, asked: &Asked<'_>) -> Response {
 
 fn detail(status: u16, text: &str) -> Response {
     answer::json(status, &json!({ "detail": text }))
+}
+
+/// A path that no part of the API has.
+fn nowhere(why: &str) -> Response {
+    answer::json(404, &json!({ "error": why }))
 }
 
 fn unprocessable(kind: &str, wrong: &Wrong, place: &str) -> Response {
@@ -111,7 +116,7 @@ fn api(shared: &Shared, asked: &Asked<'_>, rest: &[&str], is_get: bool) -> Respo
         (["dags"] | ["dags", _] | ["importErrors"] | ["dags", _, "dagRuns", ..], _) => {
             detail(405, "Method Not Allowed")
         }
-        _ => detail(404, "Not Found"),
+        _ => nowhere("API route not found"),
     }
 }
 
@@ -307,7 +312,8 @@ fn import_errors(shared: &Shared, wanted: &Wanted) -> Value {
             json!({
                 "import_error_id": id,
                 "timestamp": time(Timestamp::now()),
-                "filename": file,
+                // Relative to the bundle, where 2.x tells the whole path.
+                "filename": file.strip_prefix("/opt/airflow/catalog/dags/").unwrap_or(file),
                 "bundle_name": "dags-folder",
                 "stack_trace": trace,
             })

@@ -116,7 +116,8 @@ pub fn judge(reading: &Reading, expected: &Expected) -> Verdict {
     }
     match (&reading.import_errors, &expected.baseline) {
         (Ok(now), Some(before)) => {
-            let new: Vec<&String> = now.iter().filter(|line| !before.import_errors.contains(line)).collect();
+            let known = |line: &&String| before.import_errors.iter().any(|it| same_import_error(it, line));
+            let new: Vec<&String> = now.iter().filter(|line| !known(line)).collect();
             if new.is_empty() {
                 verdict.well.push(format!("no new import errors ({} known)", now.len()));
             } else {
@@ -134,6 +135,12 @@ pub fn judge(reading: &Reading, expected: &Expected) -> Verdict {
     }
     verdict.only_credentials = refused > 0 && refused == verdict.unwell.len();
     verdict
+}
+
+/// Airflow 2 names the file by its whole path, 3 within its bundle: a deploy from one to the other changes each line.
+fn same_import_error(before: &str, now: &str) -> bool {
+    let within = |whole: &str, part: &str| whole.strip_suffix(part).is_some_and(|rest| rest.ends_with('/'));
+    before == now || within(before, now) || within(now, before)
 }
 
 /// Database and scheduler must be healthy; others where they are deployed (a null status is "not deployed").

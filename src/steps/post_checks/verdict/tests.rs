@@ -151,6 +151,15 @@ fn only_new_import_errors_count() {
 }
 
 #[test]
+fn an_import_error_is_known_by_its_path_in_either_version() {
+    let known = |before: &str, now: &str| same_import_error(before, now);
+    let (whole, within) = ("/opt/airflow/dags/a/b.py: NameError: x", "a/b.py: NameError: x");
+    assert!(known(whole, within) && known(within, whole) && known(whole, whole));
+    assert!(!known("/opt/airflow/dags/aa/b.py: NameError: x", within));
+    assert!(!known(whole, "a/b.py: NameError: y"));
+}
+
+#[test]
 fn a_new_sentry_issue_is_unhealthy_at_once() {
     let (mut reading, expected) = well();
     reading.sentry = Some(Ok(vec![issue("1", "01:00:00"), issue("2", "09:03:00")]));
