@@ -90,12 +90,14 @@ async fn a_broken_lock_keeps_nobody_from_giving_back_but_somebody_elses_deploy_d
 #[tokio::test]
 async fn without_a_journal_nothing_more_is_changed_and_a_person_is_told() {
     let shared = Shared::new();
-    let parts =
-        vec![part(&shared, "one").takes(), part(&shared, "two").does(&[Does::BreaksJournal]), part(&shared, "three")];
+    let mut one = part(&shared, "one").takes();
+    one.refuses_while_in_doubt = true;
+    let parts = vec![one, part(&shared, "two").does(&[Does::BreaksJournal]), part(&shared, "three")];
     let ended = carry_out(&shared, parts).await;
     assert_eq!(shared.log(), ["do one"], "neither the change nor the giving back had an intent on disk");
     assert_eq!((ended.outcome.exit, ended.outcome.reason), (9, "not-given-back"));
     assert!(ended.outcome.message.contains("could not write the journal"), "{}", ended.outcome.message);
+    assert!(!ended.outcome.message.contains("under way"), "an intent that was never written is no doubt");
     assert!(ended.outcome.next.iter().any(|next| next.contains("free the disk")), "{:?}", ended.outcome.next);
     // What the disk says is what is true: one is held, and two was never begun.
     assert!(ended.state.in_doubt().is_empty());
