@@ -24,7 +24,7 @@ use super::{Cause, ServiceError};
 pub use failure::{refusal, transport};
 pub(in crate::adapters) use link::parameter;
 pub use link::{NextPage, next_page, page_elsewhere};
-pub use url::{check_url, is_loopback, is_loopback_text, same_origin, with_path};
+pub use url::{check_url, is_loopback, is_loopback_text, path_of, same_origin, with_path};
 
 /// No answer of these services is near this; more is a fault, and memory stays flat.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::args::{ColorWhen, SharedArgs};
 use super::error::CliError;
-use crate::adapters::http::is_loopback_text;
+use crate::adapters::http::{is_loopback_text, path_of};
 use crate::adapters::process::print_secret;
 use crate::adapters::redact::Redactor;
 use crate::runbook::suggest::nearest;
@@ -323,10 +323,8 @@ impl Settings {
     /// errors name requests by their path.
     fn learn(&self, secret: &str) {
         self.environment.redactor.learn(secret);
-        if let Ok(url) = secret.parse::<reqwest::Url>()
-            && url.has_host()
-        {
-            self.environment.redactor.learn(url.path());
+        if let Some(path) = path_of(secret) {
+            self.environment.redactor.learn(&path);
         }
     }
 }

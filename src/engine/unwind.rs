@@ -1,6 +1,7 @@
 //! Gives back what the run holds, newest first, the lock last; on success, failure, Ctrl-C and `restore` alike.
 
 use std::panic::AssertUnwindSafe;
+use std::time::Duration;
 
 use futures::FutureExt;
 
@@ -8,7 +9,11 @@ use crate::event::Event;
 use crate::facts::{Held, Thing};
 use crate::step::{Returned, Trouble};
 
-use super::run::{PATIENCE, PAUSE, Run, broke};
+use super::run::{PAUSE, Run, broke};
+
+/// How long a service may be out of reach while something is given back to it: an instance that was just replaced takes
+/// minutes to boot. A further signal ends the wait. Runbook time.
+const PATIENCE: Duration = Duration::from_secs(900);
 
 impl Run<'_> {
     /// Returns what could not be given back, and why. Whatever fails, the rest is still tried; only the lock stays while

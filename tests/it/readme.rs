@@ -192,7 +192,11 @@ fn in_code() -> (BTreeSet<(String, String)>, BTreeSet<String>) {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     for folder in ["engine", "cli"] {
         for entry in std::fs::read_dir(source.join(folder)).unwrap() {
-            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                continue;
+            }
+            let text = std::fs::read_to_string(path).unwrap();
             let text = text.split("\n#[cfg(test)]\nmod ").next().unwrap();
             let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
             for rest in text.split("Outcome::new(").skip(1) {
@@ -248,7 +252,7 @@ fn a_rehearsal_needs_nothing_but_git_and_goes_as_shown() {
     let output = command.current_dir(&home).stdin(std::process::Stdio::null()).output().unwrap();
     let (stdout, said) = (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap());
     assert_eq!((output.status.code(), stdout.as_str()), (Some(0), ""), "{said}");
-    assert!(said.contains("git is the real one, a stand-in plays just and terraform"), "{said}");
+    assert!(said.contains("played by a stand-in: just and terraform"), "{said}");
     // The lines of the transcript in their order, but for times of day, lengths of time and what the tools are.
     let mut lines = said.lines().map(timeless);
     for shown in blocks("text")[0].lines().skip(1) {

@@ -33,6 +33,11 @@ pub fn is_loopback_text(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| is_loopback(&url))
 }
 
+/// The path of a URL with a host, where the text is one. Of a webhook it is the secret part.
+pub fn path_of(text: &str) -> Option<String> {
+    Url::parse(text).ok().filter(Url::has_host).map(|url| url.path().to_owned())
+}
+
 /// Scheme, host and port agree, so credentials for one are credentials for the other.
 pub fn same_origin(one: &Url, other: &Url) -> bool {
     one.origin() == other.origin()

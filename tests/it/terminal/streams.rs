@@ -96,5 +96,6 @@ fn quiet_says_less_and_verbose_more() {
         done.stderr.lines().count()
     };
     let (quiet, normal, verbose) = (told("-q"), told("--color=never"), told("-v"));
-    assert!(quiet < normal && normal <= verbose, "{quiet} {normal} {verbose}");
+    // The report says everything, so even normally a preview's progress is hardly more than silence.
+    assert!(quiet <= normal && normal < verbose, "{quiet} {normal} {verbose}");
 }

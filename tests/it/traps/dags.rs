@@ -209,7 +209,6 @@ fn a_deploy_that_fails_while_refreshes_are_paused_goes_on() {
     let first = [&[PUBLISH], pauses].concat();
     played.ends(&Want {
         changes: Box::leak(first.clone().into_boxed_slice()),
-        bumped: true,
         ..published(
             "step-failed",
             &["nothing was applied, as a new plan shows", "given back: DAG image_data_refresh"],
