@@ -52,8 +52,10 @@ impl Step for Baseline {
         };
         let (version, errors, sentry) = tokio::join!(airflow.version(), airflow.import_errors(), sentry);
         let (version, import_errors) = (version?, lines(errors?));
-        let mut finding = Finding::new(Decision::Satisfied)
-            .saw(Evidence::verified(format!("Airflow {version} runs, with {} import errors", import_errors.len())));
+        let mut finding = Finding::new(Decision::Satisfied).saw(Evidence::verified(format!(
+            "Airflow {version} runs; DAG files that cannot be imported: {}",
+            import_errors.len()
+        )));
         let sentry_issues = match sentry {
             None => None,
             Some(Ok(issues)) => {

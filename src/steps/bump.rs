@@ -72,7 +72,7 @@ impl Bump {
         let line = now.line;
         let bumped = Fact::Bumped(job.target.clone());
         if now.literal == job.wanted {
-            let evidence = format!("{attribute} is already at {} ({file}:{line})", job.wanted);
+            let evidence = format!("{attribute} is {} ({file}:{line})", job.wanted);
             return Ok(Finding::satisfied(evidence).learned(bumped));
         }
         let bytes = look.readers.checkout.read(file).await?;

@@ -56,7 +56,7 @@ impl Step for GiveBack {
 
     async fn observe(&self, look: Look<'_>) -> Result<Finding, Trouble> {
         if self.owed(&look).next().is_none() {
-            return Ok(Finding::satisfied(format!("step {} holds nothing", self.of)));
+            return Ok(Finding::satisfied(format!("nothing of `{}` is held any more", self.of)));
         }
         let restarted = look.facts.applied.as_ref().filter(|applied| applied.changed && self.after_heartbeat);
         if let Some(applied) = restarted

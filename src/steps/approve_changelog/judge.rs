@@ -77,7 +77,11 @@ fn question(step: &str, reading: Reading<'_>) -> Question {
         format!("At commit {}, which the approval is pinned to.", short_commit(&pull.head_sha)),
     ];
     if oddities.is_empty() {
-        summary.push(format!("All {} checks passed; it holds the changelog file alone.", checks.len()));
+        let passed = match checks.len() {
+            1 => "Its one check passed".to_owned(),
+            many => format!("All {many} checks passed"),
+        };
+        summary.push(format!("{passed}; it holds the changelog file alone."));
     }
     summary.extend(oddities.iter().map(|oddity| format!("Note: {oddity}.")));
     for file in files {
@@ -233,7 +237,7 @@ mod tests {
             "#2",
             "openverse-bot",
             "0123456789",
-            "All 1 checks passed",
+            "Its one check passed",
             "catalog/2024.08.22.20.53.01.md",
             "- Retry Flickr",
         ] {

@@ -89,7 +89,7 @@ async fn pausing(airflow: &Airflow, cases: &mut Cases) {
 async fn health_of_a_deploy(airflow: &Airflow, cases: &mut Cases) {
     let mut bench = Bench::new(airflow.client("admin"));
     let finding = bench.observe(&Baseline::new()).await.unwrap();
-    let text = format!("Airflow {} runs, with 1 import errors\n", airflow.version.number());
+    let text = format!("Airflow {} runs; DAG files that cannot be imported: 1\n", airflow.version.number());
     assert_eq!(told(&finding), text);
     finding.learned.into_iter().for_each(|fact| bench.facts.learn(fact));
     cases.passed("a baseline");
