@@ -34,7 +34,11 @@ fn line(state: &RunState, busy: bool) -> String {
     } else {
         state.finish.as_ref().map_or_else(|| "died".to_owned(), |finish| format!("{} ({})", finish.reason, finish.exit))
     };
-    let open = if state.open() { "  still open" } else { "" };
+    let open = match (state.open(), state.deployed_unfinished()) {
+        (true, _) => "  still open",
+        (false, true) => "  deployed, not finished",
+        (false, false) => "",
+    };
     let at = state.started_at.strftime("%Y-%m-%d %H:%M UTC");
     format!("{}  {:<36} {:<24} {:<20} {}{open}\n", at, state.run, tag, end, state.who)
 }

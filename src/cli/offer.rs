@@ -29,7 +29,7 @@ impl Offer {
         match self {
             Self::Resume => "go on with it now (resume)".into(),
             Self::RollBack(tag) => format!("roll back to {tag} (what ran before)"),
-            Self::Leave => "leave it; nothing is running".into(),
+            Self::Leave => "leave it for now; `catalog-deploy resume` goes on later".into(),
         }
     }
 }

@@ -173,7 +173,8 @@ impl Session {
         let prompt = self.prompt(plan, output)?;
         let people = (who(&self.settings), host());
         let left = directory.clone();
-        let run = Run::new(&self.loaded.runbook, plan, world, recorder, &prompt, &stop, directory, people);
+        let mut run = Run::new(&self.loaded.runbook, plan, world, recorder, &prompt, &stop, directory, people);
+        run.options = self.settings.options();
         let outcome = match go {
             Go::On => run.carry_out().await,
             Go::GiveUp => run.give_up().await,
@@ -296,9 +297,14 @@ impl Session {
             } else {
                 "left something in doubt".to_owned()
             };
-            let refusal = CliError::refused(format!("run {} is open: it {why}. Nothing was changed", state.run))
-                .next(format!("go on with it: catalog-deploy resume {}", state.run))
-                .next(format!("or give it up: catalog-deploy restore {}", state.run));
+            let refusal = CliError::refused(format!("run {} is open: it {why}. Nothing was changed", state.run));
+            let refusal = if run.busy {
+                refusal.next("wait for it, or look what it does: catalog-deploy status")
+            } else {
+                refusal
+                    .next(format!("go on with it: catalog-deploy resume {}", state.run))
+                    .next(format!("give it up: catalog-deploy restore {}", state.run))
+            };
             Open { refusal, run: (!run.busy).then_some(run) }
         }))
     }

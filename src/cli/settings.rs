@@ -232,6 +232,9 @@ impl Settings {
         let state = base.state_dir().unwrap_or_else(|| base.data_dir());
         let state_directory = directory("XDG_STATE_HOME", state).join("catalog-deploy");
         let config_path = shared.config.clone().unwrap_or_else(|| config_directory.join("config.toml"));
+        // Children run elsewhere: whatever is derived from this path must mean the same there.
+        let config_path = std::path::absolute(&config_path)
+            .map_err(|error| CliError::usage(format!("could not use {}: {error}", config_path.display())))?;
         let config = match read_text(&config_path) {
             Ok(text) => Self::parse(&config_path, &text)?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && shared.config.is_none() => Config::default(),
@@ -265,6 +268,18 @@ impl Settings {
             config.only_loopback(path)?;
         }
         Ok(config)
+    }
+
+    /// The given options that every further command needs as well, as they would be typed; starts with a space.
+    pub fn options(&self) -> String {
+        let typed = |flag: &str, path: &Path| {
+            let text = path.display().to_string();
+            let plain = text.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
+            if plain { format!(" {flag} {text}") } else { format!(" {flag} '{}'", text.replace('\'', "'\\''")) }
+        };
+        let config = self.shared.config.as_ref().map(|_| typed("--config", &self.config_path)).unwrap_or_default();
+        let checkout = self.shared.checkout.as_deref().map(|path| typed("-C", path)).unwrap_or_default();
+        config + &checkout
     }
 
     /// GitHub's token: configured, else `GH_TOKEN`, `GITHUB_TOKEN`, then `gh auth token`.

@@ -20,7 +20,8 @@ pub async fn run(settings: Settings, name: Option<String>) -> Result<ExitCode, C
     let runs = Runs::new(&settings.state_directory);
     let loaded = runbook::trusted(&settings, name.as_deref().unwrap_or(DEFAULT))?;
     let (all, broken) = runs.all()?;
-    let open: Vec<&StoredRun> = all.iter().filter(|run| run.state.open() || run.busy).collect();
+    let open: Vec<&StoredRun> =
+        all.iter().filter(|run| run.state.open() || run.state.deployed_unfinished() || run.busy).collect();
     let world = world(settings, loaded).await;
     if json {
         return data((status_json(&world, &open).to_string() + "\n").as_bytes());
@@ -43,6 +44,9 @@ pub async fn run(settings: Settings, name: Option<String>) -> Result<ExitCode, C
         }
         if state.half_way() {
             text.push_str("             published, and not deployed\n");
+        }
+        if state.deployed_unfinished() {
+            text.push_str(&format!("             deployed; not done: {}\n", state.undone().join(", ")));
         }
         if !run.busy {
             text.push_str(&format!(

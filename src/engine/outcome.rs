@@ -31,6 +31,26 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// Completes the commands among the next things to do with the options that this run was given, so that they can be
+    /// typed as they are printed. A command stands at the end of its line.
+    #[must_use]
+    pub fn with_options(mut self, options: &str) -> Self {
+        if !options.is_empty() {
+            for next in self.next.iter_mut().filter(|next| ends_in_command(next)) {
+                next.push_str(options);
+            }
+        }
+        self
+    }
+}
+
+/// Whether the text is a command, or ends in one after a colon.
+fn ends_in_command(text: &str) -> bool {
+    let command = text.rsplit_once(": ").map_or(text, |(_, command)| command);
+    command.starts_with("catalog-deploy ") && !command.contains(['`', ';', ','])
+}
+
 /// What ended a run early, at which step.
 #[derive(Debug)]
 pub struct Failure {
@@ -70,6 +90,10 @@ pub fn judge(state: &RunState, end: Result<(), Failure>, kept: &[(Held, String)]
         Ok(()) => finished(state),
         Err(failure) => failed(state, &failure, stop),
     };
+    if outcome.exit != 0 && outcome.exit != 7 && state.facts.applied.as_ref().is_some_and(|applied| applied.changed) {
+        let tag = state.facts.target.as_ref().map_or("the new version", |target| target.tag.as_str());
+        outcome.message = format!("{}. {tag} is deployed; not done: {}", outcome.message, state.undone().join(", "));
+    }
     if !kept.is_empty() {
         let list = listed(kept);
         outcome.message = format!("{}. A person is needed now, still held: {list}", outcome.message);

@@ -39,6 +39,8 @@ pub struct Run<'a> {
     pub workspace: PathBuf,
     pub who: String,
     pub host: String,
+    /// Options that every command of this run needs, e.g. ` --config FILE`; for the commands that are printed.
+    pub options: String,
     pub(super) parameters: Parameters,
     /// Uptime at which the lock was last seen to be ours.
     lock_seen: Mutex<Duration>,
@@ -57,7 +59,20 @@ impl<'a> Run<'a> {
     ) -> Self {
         let parameters = recorder.state().parameters;
         let lock_seen = Mutex::new(Duration::ZERO);
-        Self { runbook, plan, world, recorder, prompt, stop, workspace, who, host, parameters, lock_seen }
+        Self {
+            runbook,
+            plan,
+            world,
+            recorder,
+            prompt,
+            stop,
+            workspace,
+            who,
+            host,
+            options: String::new(),
+            parameters,
+            lock_seen,
+        }
     }
 
     pub(super) fn lock_seen(&self) -> Duration {
@@ -127,11 +142,18 @@ impl<'a> Run<'a> {
         }
         let kept = self.unwind().await;
         let state = self.recorder.state();
-        let outcome = judge(&state, end, &kept, self.stop);
+        let outcome = judge(&state, end, &kept, self.stop).with_options(&self.options);
         let close = match outcome.exit {
             0 | 7 => Some("went through to its end".to_owned()),
             _ => None,
         };
+        // The runbook's own words on whom to tell, where production may suffer.
+        if let Some(incident) = &self.runbook.incident
+            && matches!(outcome.exit, 1 | 7 | 9)
+            && state.changed()
+        {
+            self.recorder.tell(Event::Warned { text: incident.clone() });
+        }
         self.finish(&outcome, close);
         outcome
     }

@@ -319,6 +319,28 @@ impl RunState {
         self.closed.is_none() && (!self.held.is_empty() || !self.in_doubt().is_empty() || self.half_way())
     }
 
+    /// Production runs the new version, and what follows (its pull request, the checks) is not done.
+    pub fn deployed_unfinished(&self) -> bool {
+        self.resumable() && self.facts.applied.as_ref().is_some_and(|applied| applied.changed)
+    }
+
+    /// Steps that did not come to an end of their own, in order.
+    pub fn undone(&self) -> Vec<String> {
+        let done = |head: &&StepHead| {
+            !matches!(
+                self.steps.get(&head.id),
+                Some(StepState::Ended(
+                    StepResult::Satisfied
+                        | StepResult::Changed
+                        | StepResult::Skipped { .. }
+                        | StepResult::Unhealthy { .. }
+                        | StepResult::Inconclusive { .. }
+                ))
+            )
+        };
+        self.heads.iter().filter(done).map(|head| head.id.clone()).collect()
+    }
+
     /// A resume would still do something.
     pub fn resumable(&self) -> bool {
         self.closed.is_none() && !self.complete()

@@ -57,7 +57,7 @@ fn how_to_run(loaded: &Loaded) -> String {
 fn step_section(number: usize, step: &StepSpec, runbook: &Runbook) -> String {
     let lock = if step.locked { "🔒 " } else { "" };
     let mut text = format!("### {number}. {lock}{}\n\n", line(&step.title));
-    for paragraph in kinds::does(&step.kind, runbook) {
+    for paragraph in kinds::does(step, runbook) {
         let _ = write!(text, "{paragraph}\n\n");
     }
     if let Some(note) = &step.note {

@@ -83,7 +83,8 @@ impl PublishRelease {
             Verdict::Stays => {
                 // A draft's address is another one than that of the release it becomes.
                 let url = found.as_ref().map_or(&approved.url, |release| &release.html_url);
-                let mut finding = Finding::satisfied(format!("{} is published and stays so: {url}", approved.git_tag));
+                let mut finding = Finding::satisfied(format!("{} is published and stays so: {url}", approved.git_tag))
+                    .learned(Fact::Release(ReleaseFact { url: url.clone(), ..approved.clone() }));
                 if let Some(tag) = shape.image_tag_of(&approved.git_tag) {
                     finding = finding.learned(Fact::Target(TargetFact { tag, predicted: false }));
                 }

@@ -40,13 +40,12 @@ impl Transcript {
 
 /// The last `count` lines that say something, in one line.
 pub fn tail(text: &str, count: usize) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !frame(line)).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(|line| line.trim_matches(|c: char| c.is_whitespace() || "│╷╵".contains(c)))
+        .filter(|line| !line.is_empty())
+        .collect();
     lines[lines.len().saturating_sub(count)..].join(" ")
-}
-
-/// Blank, or nothing but the frame that Terraform draws around an error.
-fn frame(line: &str) -> bool {
-    line.chars().all(|c| c.is_whitespace() || "│╷╵".contains(c))
 }
 
 #[cfg(test)]

@@ -17,8 +17,13 @@ use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 pub fn select(text: &str, options: &[String]) -> io::Result<Option<usize>> {
     let _later = CtrlCLater::from_now();
     let _modes = Modes::keep();
-    // No option stands out: whoever only presses return has chosen nothing.
-    let asked = Select::new().with_prompt(text).items(options).report(true).interact_on_opt(&Term::stderr());
+    // The last option changes nothing, so that is what only pressing return means.
+    let asked = Select::new()
+        .with_prompt(format!("{text} (arrows, then return)"))
+        .items(options)
+        .default(options.len().saturating_sub(1))
+        .report(true)
+        .interact_on_opt(&Term::stderr());
     unless_interrupted(asked)
 }
 

@@ -142,6 +142,7 @@ impl Prompt for TerminalPrompt {
                 Typed::End => break String::new(),
                 Typed::Line(line) => match (line.trim(), &question.details) {
                     ("d", Some(path)) => self.details(path).await?,
+                    ("d", None) => self.rows(&["there are no further details".to_owned()])?,
                     (text, _) => break text.to_owned(),
                 },
             }

@@ -5,9 +5,9 @@ use super::words::{any_of, code, command, line};
 use crate::runbook::schema::{AirflowService, BumpTag, Infrastructure, Kind, Runbook, StepSpec};
 
 /// What a step does, in paragraphs. What a kind needs is declared: `check.rs` holds that.
-pub fn does(kind: &Kind, runbook: &Runbook) -> Vec<String> {
+pub fn does(step: &StepSpec, runbook: &Runbook) -> Vec<String> {
     let infrastructure = runbook.infrastructure.as_ref();
-    match kind {
+    match &step.kind {
         Kind::CheckoutReady {} => checkout(infrastructure),
         Kind::Identity { command: words, expect } => vec![format!(
             "Runs {} and refuses to go on unless {} occurs in its output: this is the account that would be changed.",
@@ -84,7 +84,8 @@ pub fn does(kind: &Kind, runbook: &Runbook) -> Vec<String> {
             )]
         }
         Kind::Manual { instructions } => {
-            vec![instructions.trim().to_owned(), "A person does this and confirms it.".to_owned()]
+            let who = if step.gate { "A person does this and confirms it." } else { "A note to whoever deploys." };
+            vec![instructions.trim().to_owned(), who.to_owned()]
         }
         Kind::Shell { check, run, .. } => {
             let check =

@@ -62,7 +62,7 @@ fn prod_reads_as_a_document() {
     Read the notes of the drafted release. If its changes touch what is monitored, adjust the alerts for the time of the
     deployment.
 
-    A person does this and confirms it.
+    A note to whoever deploys.
 
     - Belongs to releasing a new version: a run with `--tag` skips it.
     - What a person did, a person takes back.
