@@ -76,7 +76,7 @@ impl<'de: 's, 's> Deserialize<'de> for Properties<'s> {
                 f.write_str("schemas by name")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut pairs = Vec::with_capacity(16);
+                let mut pairs = Vec::new();
                 while let Some(pair) = map.next_entry()? {
                     pairs.push(pair);
                 }
