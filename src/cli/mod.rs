@@ -66,32 +66,44 @@ fn dispatch(cli: Cli, environment: Environment) -> Result<ExitCode, CliError> {
     let settings = || Settings::load(environment.clone(), &shared);
     let Some(command) = command else {
         let runbook = runbook.unwrap_or_default();
-        return on_runtime(deploy::run(settings()?, &runbook, &run));
+        return on_runtime(|| Ok(deploy::run(settings()?, &runbook, &run)));
     };
     if let Some(runbook) = runbook {
         return Err(CliError::usage(format!("`{runbook}` stands before a command: give one or the other")));
     }
     match command {
+<<<<<<< HEAD
         Command::Rehearse(args) => on_runtime(rehearse::run(environment, &shared, &args)),
         Command::Resume(args) => on_runtime(resume::resume(settings()?, args)),
         Command::Restore { run } => on_runtime(resume::restore(settings()?, run)),
         Command::Status { runbook } => on_runtime(status::run(settings()?, runbook)),
+=======
+        Command::Rehearse(args) => on_runtime(|| Ok(rehearse::run(Environment::of_process(), &shared, &args))),
+        Command::Resume(args) => on_runtime(|| Ok(resume::resume(settings()?, args))),
+        Command::Restore { run } => on_runtime(|| Ok(resume::restore(settings()?, run))),
+        Command::Status { runbook } => on_runtime(|| Ok(status::run(settings()?, runbook))),
+>>>>>>> speed
         Command::History => history::history(&settings()?),
         Command::Show { run, format } => history::show(&settings()?, &run, format),
-        Command::Doctor { runbook } => on_runtime(doctor::run(settings()?, runbook)),
+        Command::Doctor { runbook } => on_runtime(|| Ok(doctor::run(settings()?, runbook))),
         Command::Runbook(command) => runbook::run(&shared, command),
-        Command::Unlock { runbook, run } => on_runtime(unlock::run(settings()?, &runbook, &run)),
+        Command::Unlock { runbook, run } => on_runtime(|| Ok(unlock::run(settings()?, &runbook, &run))),
         Command::Completions { shell } => completions::completions(shell),
         Command::Man => completions::man(),
     }
 }
 
-fn on_runtime(command: impl Future<Output = Result<ExitCode, CliError>>) -> Result<ExitCode, CliError> {
+/// Kept out of its callers: a run's future is large, and a stack frame that holds one is paid for by every command.
+#[inline(never)]
+fn on_runtime<F>(command: impl FnOnce() -> Result<F, CliError>) -> Result<ExitCode, CliError>
+where
+    F: Future<Output = Result<ExitCode, CliError>>,
+{
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| CliError::failed(format!("could not start: {error}")))?;
-    let done = runtime.block_on(command);
+    let done = runtime.block_on(command()?);
     // A prompt that nobody will answer any more must not hold the process up.
     runtime.shutdown_background();
     done

@@ -4,8 +4,13 @@
 //! Generating it takes longer than all else that `runbook check` does, so the program holds the generated text
 //! (`schema.json`, which editors can use as well); a test keeps it up to date.
 
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::OnceLock;
 
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
 use super::schema::Runbook;
@@ -13,10 +18,83 @@ use super::schema::Runbook;
 /// [`generated`], as this program's source holds it.
 const STORED: &str = include_str!("schema.json");
 
-/// The schema as a value. Made once.
-pub fn schema() -> &'static Value {
-    static SCHEMA: OnceLock<Value> = OnceLock::new();
-    SCHEMA.get_or_init(|| serde_json::from_str(STORED).unwrap_or_else(|_| generated()))
+/// The words of JSON Schema that `schema.rs` uses; `shape.rs` judges by each of them. A struct and not a
+/// [`serde_json::Value`]: its maps would be most of the time that a check takes.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Schema<'s> {
+    #[serde(rename = "$ref")]
+    pub reference: Option<&'s str>,
+    #[serde(rename = "type")]
+    pub kind: Option<&'s str>,
+    #[serde(borrow)]
+    pub description: Option<Cow<'s, str>>,
+    #[serde(rename = "const")]
+    pub constant: Option<&'s str>,
+    #[serde(rename = "enum")]
+    pub words: Vec<&'s str>,
+    pub format: Option<&'s str>,
+    #[serde(borrow)]
+    pub pattern: Option<Cow<'s, str>>,
+    pub minimum: Option<i64>,
+    pub maximum: Option<i64>,
+    #[serde(borrow)]
+    pub items: Option<Box<Schema<'s>>>,
+    #[serde(borrow)]
+    pub one_of: Vec<Schema<'s>>,
+    pub required: Vec<&'s str>,
+    #[serde(borrow)]
+    pub properties: Properties<'s>,
+    #[serde(borrow, rename = "$defs")]
+    definitions: Properties<'s>,
+}
+
+impl<'s> Schema<'s> {
+    /// What `schema`, a part of this one, refers to; itself where it refers to nothing.
+    pub fn resolve<'a>(&'a self, schema: &'a Schema<'s>) -> &'a Schema<'s> {
+        let target = schema.reference.and_then(|path| path.strip_prefix("#/$defs/"));
+        target.and_then(|name| self.definitions.get(name)).unwrap_or(schema)
+    }
+}
+
+/// Schemas by name, in their order; so few that a search is quicker than a map.
+#[derive(Debug, Default)]
+pub struct Properties<'s>(pub Vec<(&'s str, Schema<'s>)>);
+
+impl<'s> Properties<'s> {
+    pub fn get(&self, name: &str) -> Option<&Schema<'s>> {
+        self.0.iter().find(|(key, _)| *key == name).map(|(_, schema)| schema)
+    }
+}
+
+impl<'de: 's, 's> Deserialize<'de> for Properties<'s> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs<'s>(PhantomData<&'s ()>);
+        impl<'de: 's, 's> Visitor<'de> for Pairs<'s> {
+            type Value = Properties<'s>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("schemas by name")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Properties(pairs))
+            }
+        }
+        deserializer.deserialize_map(Pairs(PhantomData))
+    }
+}
+
+/// The schema that files are held against. Read once.
+pub fn schema() -> &'static Schema<'static> {
+    static SCHEMA: OnceLock<Schema<'static>> = OnceLock::new();
+    SCHEMA.get_or_init(|| match serde_json::from_str(STORED) {
+        Ok(schema) => schema,
+        // A part of this program, and its tests read it: checking against nothing would be worse than stopping.
+        Err(error) => unreachable!("the stored schema cannot be read: {error}"),
+    })
 }
 
 /// The schema of the types as they are now.
@@ -113,7 +191,7 @@ mod tests {
             "propertyNames",
         ];
         let mut patterns = 0;
-        visit(schema(), &mut |object| {
+        visit(&generated(), &mut |object| {
             for word in unknown {
                 assert!(!object.contains_key(word), "teach shape.rs the word {word}: {object:?}");
             }
@@ -135,7 +213,7 @@ mod tests {
     fn nothing_is_null_and_every_table_is_closed() {
         let text = render_schema();
         assert!(!text.contains("null"), "{text}");
-        visit(schema(), &mut |object| {
+        visit(&generated(), &mut |object| {
             let table = object.get("type").and_then(Value::as_str) == Some("object");
             let variant = object.get("properties").and_then(|all| all.pointer("/kind/const")).is_some();
             if table && !variant {

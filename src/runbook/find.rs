@@ -198,11 +198,12 @@ fn is_there(path: &Path) -> Result<bool, FindError> {
 fn read(path: &Path) -> Result<String, FindError> {
     let unreadable = |source| FindError::Unreadable { path: path.into(), source };
     // A pipe or a device would block or never end.
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+    let about = std::fs::metadata(path).map_err(unreadable)?;
+    if !about.is_file() {
         return Err(FindError::NoFile { path: path.into() });
     }
     let file = std::fs::File::open(path).map_err(unreadable)?;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(usize::try_from(about.len()).unwrap_or(0).min(LARGEST) + 1);
     file.take(LARGEST as u64 + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() > LARGEST {
         return Err(FindError::TooLarge { path: path.into() });

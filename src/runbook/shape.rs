@@ -3,21 +3,19 @@
 
 use std::ops::Range;
 
-use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::definition::{Properties, Schema};
 use super::pattern::Pattern;
 use super::problem::{Flaw, quoted};
 use super::suggest::nearest;
 
-type Object = Map<String, Value>;
-
 /// Everything about `document` that `schema` forbids.
-pub fn check(document: &Spanned<DeTable<'_>>, schema: &Value) -> Vec<Flaw> {
+pub fn check(document: &Spanned<DeTable<'_>>, schema: &Schema<'_>) -> Vec<Flaw> {
     let mut walker = Walker { root: schema, flaws: Vec::new() };
     let place = Place { name: "the runbook".into(), path: String::new() };
-    walker.table(&place, resolve(schema, schema), document.get_ref(), document.span());
+    walker.table(&place, schema.resolve(schema), document.get_ref(), document.span());
     walker.flaws
 }
 
@@ -30,21 +28,21 @@ struct Place {
 }
 
 struct Walker<'s> {
-    root: &'s Value,
+    root: &'s Schema<'s>,
     flaws: Vec<Flaw>,
 }
 
 impl<'s> Walker<'s> {
-    fn value(&mut self, place: &Place, schema: &'s Value, found: &Spanned<DeValue<'_>>) {
-        let schema = resolve(self.root, schema);
+    fn value(&mut self, place: &Place, schema: &'s Schema<'s>, found: &Spanned<DeValue<'_>>) {
+        let schema = self.root.resolve(schema);
         let choices = choices(schema);
         if !choices.is_empty() {
             return self.choice(place, &choices, found);
         }
-        match (schema.get("type").and_then(Value::as_str), found.get_ref()) {
+        match (schema.kind, found.get_ref()) {
             (Some("object"), DeValue::Table(table)) => self.table(place, schema, table, found.span()),
             (Some("array"), DeValue::Array(items)) => {
-                let Some(of) = schema.get("items") else { return };
+                let Some(of) = schema.items.as_deref() else { return };
                 for (index, item) in items.iter().enumerate() {
                     self.value(&item_place(place, index, item), of, item);
                 }
@@ -60,7 +58,7 @@ impl<'s> Walker<'s> {
         }
     }
 
-    fn table(&mut self, place: &Place, schema: &'s Value, table: &DeTable<'_>, span: Range<usize>) {
+    fn table(&mut self, place: &Place, schema: &'s Schema<'s>, table: &DeTable<'_>, span: Range<usize>) {
         let place = &as_table(place);
         let expected = Expected::of(schema, table);
         if let Some((tag, known)) = &expected.tag {
@@ -100,11 +98,10 @@ impl<'s> Walker<'s> {
 
     fn unknown(&mut self, place: &Place, expected: &Expected<'s>, key: &str, span: Range<usize>) {
         let known: Vec<&str> = expected.keys();
-        let top = self.root.get("properties").and_then(Value::as_object);
         let help = if let Some(near) = nearest(key, known.iter().copied()) {
             format!("did you mean `{near}`?")
-        } else if let Some(property) = top.and_then(|top| top.get(key)).filter(|_| !place.path.is_empty()) {
-            match resolve(self.root, property).get("type").and_then(Value::as_str) {
+        } else if let Some(property) = self.root.properties.get(key).filter(|_| !place.path.is_empty()) {
+            match self.root.resolve(property).kind {
                 Some("object") => format!("`{key}` is a table of the top level: write it as `[{key}]`"),
                 _ => format!("`{key}` belongs to the top level: move it above the first `[table]`"),
             }
@@ -130,14 +127,14 @@ impl<'s> Walker<'s> {
         self.flaws.push(Flaw::new(found.span(), message).label("unknown value").help(help));
     }
 
-    fn text(&mut self, place: &Place, schema: &Value, text: &str, span: Range<usize>) {
-        if schema.get("format").and_then(Value::as_str) == Some("duration")
+    fn text(&mut self, place: &Place, schema: &Schema<'_>, text: &str, span: Range<usize>) {
+        if schema.format == Some("duration")
             && let Err(why) = humantime::parse_duration(text)
         {
             let message = format!("{} is not a length of time: {why}", place.name);
             self.flaws.push(Flaw::new(span.clone(), message).help("write it like `90s`, `15m` or `1h 30m`"));
         }
-        if let Some(pattern) = schema.get("pattern").and_then(Value::as_str)
+        if let Some(pattern) = schema.pattern.as_deref()
             && !Pattern::parse(pattern).is_some_and(|it| it.matches(text))
         {
             let about = describe(self.root, schema);
@@ -148,9 +145,9 @@ impl<'s> Walker<'s> {
     }
 
     /// `number` is none where it does not even fit 64 bits.
-    fn number(&mut self, place: &Place, schema: &Value, number: Option<i64>, span: Range<usize>) {
-        let least = schema.get("minimum").and_then(Value::as_i64);
-        let most = schema.get("maximum").and_then(Value::as_i64);
+    fn number(&mut self, place: &Place, schema: &Schema<'_>, number: Option<i64>, span: Range<usize>) {
+        let least = schema.minimum;
+        let most = schema.maximum;
         let fits = number.is_some_and(|it| least.is_none_or(|least| it >= least) && most.is_none_or(|most| it <= most));
         if !fits {
             let range = match (least, most) {
@@ -190,77 +187,60 @@ impl<'s> Walker<'s> {
 
 /// What a table may and must hold: its own properties, and those of the variant that its tag chooses.
 struct Expected<'s> {
-    own: Option<&'s Object>,
+    own: &'s Properties<'s>,
     /// All variants where the tag is missing or unknown: then no key can be called wrong that any of them knows.
-    variants: Vec<&'s Object>,
+    variants: Vec<&'s Properties<'s>>,
     required: Vec<&'s str>,
     tag: Option<(&'s str, Vec<&'s str>)>,
 }
 
 impl<'s> Expected<'s> {
-    fn of(schema: &'s Value, table: &DeTable<'_>) -> Self {
-        let own = schema.get("properties").and_then(Value::as_object);
-        let mut required = words(schema.get("required"));
-        let mut variants: Vec<&'s Object> = Vec::new();
+    fn of(schema: &'s Schema<'s>, table: &DeTable<'_>) -> Self {
+        let mut required = schema.required.clone();
+        let mut variants = Vec::new();
         let mut tag: Option<(&'s str, Vec<&'s str>)> = None;
-        let all = schema.get("oneOf").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let mut chosen = None;
-        for variant in all {
-            let Some(properties) = variant.get("properties").and_then(Value::as_object) else { continue };
+        for variant in &schema.one_of {
+            let properties = &variant.properties;
             variants.push(properties);
-            let Some((key, name)) = properties.iter().find_map(|(key, it)| Some((key, it.get("const")?.as_str()?)))
-            else {
+            let Some((key, name)) = properties.0.iter().find_map(|(key, it)| Some((*key, it.constant?))) else {
                 continue;
             };
             tag.get_or_insert((key, Vec::new())).1.push(name);
-            if table.get(key.as_str()).and_then(|found| found.get_ref().as_str()) == Some(name) {
-                chosen = Some((properties, words(variant.get("required"))));
+            if table.get(key).and_then(|found| found.get_ref().as_str()) == Some(name) {
+                chosen = Some((properties, variant.required.as_slice()));
             }
         }
         if let Some((properties, needs)) = chosen {
             variants = vec![properties];
             required.extend(needs);
         }
-        Self { own, variants, required, tag }
+        Self { own: &schema.properties, variants, required, tag }
     }
 
-    fn property(&self, key: &str) -> Option<&'s Value> {
-        self.own.into_iter().chain(self.variants.iter().copied()).find_map(|properties| properties.get(key))
+    fn property(&self, key: &str) -> Option<&'s Schema<'s>> {
+        std::iter::once(self.own).chain(self.variants.iter().copied()).find_map(|properties| properties.get(key))
     }
 
     fn keys(&self) -> Vec<&'s str> {
         let mut keys = Vec::new();
-        for key in self.own.into_iter().chain(self.variants.iter().copied()).flat_map(Object::keys) {
-            if !keys.contains(&key.as_str()) {
-                keys.push(key.as_str());
+        for (key, _) in std::iter::once(self.own).chain(self.variants.iter().copied()).flat_map(|it| &it.0) {
+            if !keys.contains(key) {
+                keys.push(*key);
             }
         }
         keys
     }
 }
 
-fn resolve<'s>(root: &'s Value, schema: &'s Value) -> &'s Value {
-    let target = schema.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix('#'));
-    target.and_then(|path| root.pointer(path)).unwrap_or(schema)
-}
-
 /// The words a value may be, where the schema lists them.
-fn choices(schema: &Value) -> Vec<&str> {
-    let constants = schema
-        .get("oneOf")
-        .and_then(Value::as_array)
-        .map(|all| all.iter().filter_map(|choice| choice.get("const").and_then(Value::as_str)).collect::<Vec<_>>());
-    let listed = words(schema.get("enum"));
-    constants.into_iter().flatten().chain(listed).collect()
+fn choices<'s>(schema: &'s Schema<'s>) -> Vec<&'s str> {
+    schema.one_of.iter().filter_map(|choice| choice.constant).chain(schema.words.iter().copied()).collect()
 }
 
-fn words(list: Option<&Value>) -> Vec<&str> {
-    list.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
-}
-
-fn describe(root: &Value, schema: &Value) -> String {
-    let own = schema.get("description").or_else(|| resolve(root, schema).get("description"));
-    own.and_then(Value::as_str).unwrap_or_default().replace('\n', " ")
+fn describe(root: &Schema<'_>, schema: &Schema<'_>) -> String {
+    let own = schema.description.as_ref().or_else(|| root.resolve(schema).description.as_ref());
+    own.map(|text| text.replace('\n', " ")).unwrap_or_default()
 }
 
 fn listed(words: &[&str]) -> String {

@@ -71,7 +71,8 @@ fn red_checks_of_the_changelog_need_its_digest() {
         ..deployed(&["checks are red: Lint files", "this holds more than the runbook expects"])
     });
     let finish = played.finish();
-    let digest = finish["next"][0].as_str().unwrap().split_once("--approve ").unwrap().1.to_owned();
+    let digest =
+        finish["next"][0].as_str().unwrap().split_once("--approve ").unwrap().1.split(' ').next().unwrap().to_owned();
     played.resume(&["--approve", &digest]);
     played.ends(&deployed(&["is approved by maintainer"]));
 }
