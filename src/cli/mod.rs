@@ -72,17 +72,10 @@ fn dispatch(cli: Cli, environment: Environment) -> Result<ExitCode, CliError> {
         return Err(CliError::usage(format!("`{runbook}` stands before a command: give one or the other")));
     }
     match command {
-<<<<<<< HEAD
-        Command::Rehearse(args) => on_runtime(rehearse::run(environment, &shared, &args)),
-        Command::Resume(args) => on_runtime(resume::resume(settings()?, args)),
-        Command::Restore { run } => on_runtime(resume::restore(settings()?, run)),
-        Command::Status { runbook } => on_runtime(status::run(settings()?, runbook)),
-=======
-        Command::Rehearse(args) => on_runtime(|| Ok(rehearse::run(Environment::of_process(), &shared, &args))),
+        Command::Rehearse(args) => on_runtime(|| Ok(rehearse::run(environment.clone(), &shared, &args))),
         Command::Resume(args) => on_runtime(|| Ok(resume::resume(settings()?, args))),
         Command::Restore { run } => on_runtime(|| Ok(resume::restore(settings()?, run))),
         Command::Status { runbook } => on_runtime(|| Ok(status::run(settings()?, runbook))),
->>>>>>> speed
         Command::History => history::history(&settings()?),
         Command::Show { run, format } => history::show(&settings()?, &run, format),
         Command::Doctor { runbook } => on_runtime(|| Ok(doctor::run(settings()?, runbook))),
