@@ -331,11 +331,19 @@ mod tests {
     #[tokio::test]
     async fn only_the_word_itself_is_a_yes() {
         assert!(answered(&question(), "yes\n").await.0);
-        for keys in ["y\n", "Yes\n", "\n", "no\n", "yes please\n", "\u{4}", "d\n"] {
+        for keys in ["y\n", "Yes\n", "\n", "no\n", "yes please\n", "\u{4}"] {
             let (yes, seen) = answered(&question(), keys).await;
             assert!(!yes, "{keys:?}");
             assert!(seen.ends_with("declined apply: only `yes` goes on\n"), "{seen}");
         }
+    }
+
+    #[tokio::test]
+    async fn asking_for_details_that_there_are_none_of_declines_nothing() {
+        let (prompt, seen, _master) = seated([Then::Type("d\n"), Then::Type("yes\n")]);
+        let answer = prompt.ask(&question()).await.unwrap().unwrap();
+        assert!(Consent::answered(&question(), &answer).is_ok());
+        assert!(seen.lock().unwrap().contains("there are no further details"));
     }
 
     #[tokio::test]

@@ -7,10 +7,11 @@ use crate::deploy::approved;
 use crate::support::{Done, Stage};
 
 /// Stopped at `gate`, naming the command that answers it.
-fn stopped(done: &Done, run: &str, gate: &str, answers: &str) {
+fn stopped(stage: &Stage, done: &Done, run: &str, gate: &str, answers: &str) {
     assert_eq!(done.code, 5, "{}", done.stderr);
     assert!(done.stderr.contains(&format!("the gate `{gate}` needs an answer")), "{}", done.stderr);
-    let command = format!("next: catalog-deploy resume {run} {answers}\n");
+    // As it can be typed: with the options that this run was given.
+    let command = format!("next: catalog-deploy resume {run} {answers} --config {}\n", stage.config.display());
     assert!(done.stderr.contains(&command), "no {command:?} in {}", done.stderr);
 }
 
@@ -21,13 +22,13 @@ fn a_run_stopped_at_every_gate_and_resumed_does_everything_once() {
     slow.go();
     let done = stage.run(&["prod"]);
     let run = &run(&stage);
-    stopped(&done, run, "publish", "--approve publish");
+    stopped(&stage, &done, run, "publish", "--approve publish");
     nothing_held(&stage);
     assert!(stage.mutations().is_empty());
     // Nothing is held or half-way, so another run may begin.
     assert_eq!(stage.run(&["prod"]).code, 5);
 
-    stopped(&stage.run(&["resume", run, "--approve", "publish"]), run, "bump", "--approve bump");
+    stopped(&stage, &stage.run(&["resume", run, "--approve", "publish"]), run, "bump", "--approve bump");
     nothing_held(&stage);
     assert_eq!(stage.mutations(), [PUBLISH]);
     let refused = stage.run(&["prod"]);
@@ -38,18 +39,18 @@ fn a_run_stopped_at_every_gate_and_resumed_does_everything_once() {
 
     // The bump is set back before the apply is approved, so both are asked for again.
     let both = "--approve bump --approve apply";
-    stopped(&stage.run(&["resume", run, "--approve", "bump"]), run, "apply", both);
+    stopped(&stage, &stage.run(&["resume", run, "--approve", "bump"]), run, "apply", both);
     nothing_held(&stage);
     assert_eq!(stage.attribute("docker_image_tag"), format!("\"{OLD}\""));
     assert_eq!(stage.git(&["status", "--porcelain"]), "");
 
     let done = stage.run(&["resume", run, "--approve", "bump", "--approve", "apply"]);
-    stopped(&done, run, "changelog", "--approve changelog");
+    stopped(&stage, &done, run, "changelog", "--approve changelog");
     nothing_held(&stage);
     assert_eq!(stage.world.deployed_tag().as_deref(), Some(NEW));
 
     let done = stage.run(&["resume", run, "--approve", "changelog"]);
-    stopped(&done, run, "pull-request", "--approve pull-request");
+    stopped(&stage, &done, run, "pull-request", "--approve pull-request");
     nothing_held(&stage);
     assert!(stage.world.pull_requests().is_empty());
 
@@ -110,9 +111,9 @@ fn the_runbook_of_a_run_is_the_one_it_began_with() {
     std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/runbooks/prod.toml"), &file).unwrap();
     let done = stage.run(&[file.to_str().unwrap()]);
     let run = &run(&stage);
-    stopped(&done, run, "publish", "--approve publish");
+    stopped(&stage, &done, run, "publish", "--approve publish");
     std::fs::write(&file, "format = 1\nnonsense = true\n").unwrap();
-    stopped(&stage.run(&["resume", run, "--approve", "publish"]), run, "bump", "--approve bump");
+    stopped(&stage, &stage.run(&["resume", run, "--approve", "publish"]), run, "bump", "--approve bump");
 
     let frozen = stage.config.parent().unwrap().join("state/runs").join(run).join("runbook.toml");
     let text = std::fs::read_to_string(&frozen).unwrap();
