@@ -65,13 +65,28 @@ pub async fn run(settings: Settings, name: Option<String>) -> Result<ExitCode, C
     let slack = settings.config.slack.webhook_url.is_some();
     let sentry = settings.config.sentry.token.is_some();
     let output = Output::of(&settings);
-    let session = session(settings, loaded, Vec::new());
-    let world = session.connection(&output).open().await?;
+    let mut session = session(settings, loaded, Vec::new());
+    let mut opened = session.connection(&output).open().await;
+    let mut unknown = None;
+    if let Err(error) = &opened
+        && session.settings.shared.checkout.is_none()
+    {
+        // Not knowing the checkout is a finding; everything else can be looked at all the same.
+        unknown = Some(error.clone());
+        session.settings.shared.checkout = Some(".".into());
+        opened = session.connection(&output).open().await;
+    }
+    let world = opened?;
     let (readers, runbook) = (world.readers(), &session.loaded.runbook);
     let mut asked: Vec<BoxFuture<'_, Check>> =
         tools(runbook).into_iter().map(|(program, arguments)| tool(readers, program, arguments).boxed()).collect();
-    asked.push(checkout(readers).boxed());
-    asked.push(lock(readers).boxed());
+    match unknown {
+        Some(error) => asked.push(async { no_checkout(error) }.boxed()),
+        None => {
+            asked.push(checkout(readers, runbook).boxed());
+            asked.push(lock(readers).boxed());
+        }
+    }
     asked.extend(github(readers, runbook));
     if let Some(service) = &runbook.registry {
         asked.push(registry(readers, &service.image).boxed());
@@ -160,7 +175,11 @@ async fn tool(readers: &Readers, program: String, arguments: Vec<String>) -> Che
     }
 }
 
-async fn checkout(readers: &Readers) -> Check {
+fn no_checkout(error: CliError) -> Check {
+    Check::new("checkout", Verdict::Fail, [&[error.message], error.next.as_slice()].concat().join("; "))
+}
+
+async fn checkout(readers: &Readers, runbook: &Runbook) -> Check {
     let root = readers.checkout.root();
     let standing = match readers.checkout.standing().await {
         Ok(standing) => standing,
@@ -168,11 +187,17 @@ async fn checkout(readers: &Readers) -> Check {
     };
     let branch = standing.branch.as_deref().unwrap_or("no branch");
     // Not yet a refusal: there is time to mend it before a deploy.
-    let (found, state) = match (standing.dirty.len(), standing.contains_remote) {
-        (0, Some(true)) => (Verdict::Pass, "clean and up to date"),
-        (0, Some(false)) => (Verdict::Warn, "behind its remote: pull before a deploy"),
-        (0, None) => (Verdict::Unknown, "clean; its remote did not answer"),
-        _ => (Verdict::Warn, "has uncommitted changes: commit or stash them before a deploy"),
+    let version = runbook.infrastructure.as_ref().map(|infrastructure| infrastructure.version.file.as_str());
+    let bumped = standing.dirty.iter().all(|file| Some(file.as_str()) == version);
+    let (found, state) = match (standing.dirty.is_empty(), standing.contains_remote) {
+        (true, Some(true)) => (Verdict::Pass, "clean and up to date"),
+        // The remote's commit is one that this clone has never seen, or has not merged.
+        (true, Some(false) | None) => (Verdict::Warn, "behind its remote: pull before a deploy"),
+        (false, _) if bumped => (
+            Verdict::Warn,
+            "the version file is changed and not committed: right if it is the bump that runs, until its pull request is merged",
+        ),
+        (false, _) => (Verdict::Warn, "has uncommitted changes: commit or stash them before a deploy"),
     };
     Check::new("checkout", found, format!("{} on {branch}: {state}", root.display()))
 }

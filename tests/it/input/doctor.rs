@@ -63,3 +63,32 @@ fn each_failing_thing_is_shown_and_the_worst_decides() {
     assert_eq!((verdict(&lines, "git"), verdict(&lines, "checkout")), ("pass", "pass"));
     assert_eq!(done.code, 3, "{}", done.stdout);
 }
+
+#[test]
+fn an_unknown_checkout_is_a_finding_among_others() {
+    let stage = Stage::new(&[]);
+    let text = std::fs::read_to_string(&stage.config).unwrap();
+    let without: String =
+        text.lines().filter(|line| !line.starts_with("checkout")).map(|line| format!("{line}\n")).collect();
+    assert_ne!(text, without);
+    std::fs::write(&stage.config, without).unwrap();
+    let (done, lines) = asked(&stage);
+    assert_eq!(done.code, 3, "{}", done.stdout);
+    assert_eq!(verdict(&lines, "checkout"), "fail");
+    assert_eq!(verdict(&lines, "Airflow"), "pass");
+}
+
+#[test]
+fn the_bump_of_the_last_deploy_is_no_reason_to_stash_it() {
+    let stage = Stage::new(&[]);
+    let file = stage.infrastructure().join("environments/prod/catalog-airflow.tf");
+    let bumped = std::fs::read_to_string(&file).unwrap().replace("rel-2024.08.22.20.53.01", "rel-2024.09.09.23.00.57");
+    std::fs::write(&file, bumped).unwrap();
+    let (done, lines) = asked(&stage);
+    assert_eq!((done.code, verdict(&lines, "checkout")), (0, "warn"));
+    assert!(
+        done.stdout.contains("right if it is the bump that runs") && !done.stdout.contains("stash"),
+        "{}",
+        done.stdout
+    );
+}
