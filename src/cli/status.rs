@@ -17,6 +17,7 @@ const DEFAULT: &str = "prod";
 
 pub async fn run(settings: Settings, name: Option<String>) -> Result<ExitCode, CliError> {
     let json = settings.shared.json;
+    let options = settings.options();
     let runs = Runs::new(&settings.state_directory);
     let loaded = runbook::trusted(&settings, name.as_deref().unwrap_or(DEFAULT))?;
     let (all, broken) = runs.all()?;
@@ -50,7 +51,7 @@ pub async fn run(settings: Settings, name: Option<String>) -> Result<ExitCode, C
         }
         if !run.busy {
             text.push_str(&format!(
-                "             go on: catalog-deploy resume {0}\n             give back: catalog-deploy restore {0}\n",
+                "             go on: catalog-deploy resume {0}{options}\n             give back: catalog-deploy restore {0}{options}\n",
                 state.run
             ));
         }
