@@ -47,7 +47,7 @@ impl Person {
         let mut session = OsSession::spawn(command).unwrap();
         session.get_process_mut().set_window_size(columns, rows).unwrap();
         let terminal = session.get_process().get_raw_handle().unwrap();
-        let modes = tcgetattr(&terminal).unwrap();
+        let modes = fresh_modes();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (mut from, into) = (terminal.try_clone().unwrap(), seen.clone());
         let reader = std::thread::spawn(move || {
@@ -119,6 +119,15 @@ impl Person {
         let text = console::strip_ansi_codes(&raw).replace('\r', "");
         Left { code, text, raw, modes: (self.modes, after) }
     }
+}
+
+/// The modes of a terminal that nobody has touched. Read from one of its own: the command may change its terminal's before
+/// they could be read there.
+fn fresh_modes() -> Termios {
+    let mut idle = Command::new("sleep");
+    idle.arg("1");
+    let session = OsSession::spawn(idle).unwrap();
+    tcgetattr(session.get_process().get_raw_handle().unwrap()).unwrap()
 }
 
 impl Left {
