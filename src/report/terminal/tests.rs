@@ -294,15 +294,3 @@ prod: Deploy the catalog to production (dry run, nothing is changed)
    7    Ist die Produktion gesund? 本番は正常ですか 🚀
 "###);
 }
-
-/// The real thing on the real stderr, for eyes: `cargo test --lib -- --ignored --nocapture for_eyes`.
-#[test]
-#[ignore = "draws on the terminal for some seconds"]
-fn for_eyes() {
-    let mut terminal = Terminal::stderr(ColorChoice::Always, Verbosity::Normal);
-    let shift = Timestamp::now().duration_since(at(0));
-    for event in failing() {
-        terminal.event(&Stamped { at: event.at + shift, event: event.event });
-        std::thread::sleep(Duration::from_millis(200));
-    }
-}
