@@ -1,6 +1,7 @@
 //! The product as a person at a terminal meets it: a real pseudo terminal around the real binary.
 
 mod gates;
+mod offers;
 mod person;
 mod secrets;
 mod shadow;
