@@ -62,9 +62,8 @@ pub struct Failure {
 pub fn step_result(trouble: &Trouble) -> StepResult {
     match trouble {
         Trouble::Refused(refusals) => StepResult::Blocked { refusals: refusals.clone() },
-        Trouble::Stopped | Trouble::NotApproved { .. } | Trouble::Deadline { .. } => {
-            StepResult::Stopped { why: trouble.to_string() }
-        }
+        Trouble::Stopped => StepResult::Stopped { why: "by a signal".into() },
+        Trouble::NotApproved { .. } | Trouble::Deadline { .. } => StepResult::Stopped { why: trouble.to_string() },
         Trouble::Locked { what, next } => {
             StepResult::Blocked { refusals: vec![Refusal { what: what.clone(), next: next.clone() }] }
         }

@@ -44,6 +44,10 @@ fn more_than_expected_wants_the_environment_typed_also_when_it_goes_on() {
     let stage = Stage::new(&[Fault::PlanDestroysMore]);
     let mut person = Person::at(stage.command(&["prod", "--approve", "publish", "--approve", "bump"]), (50, 200));
     person.answers("apply", "yes");
+    // Whoever wanted to go on is told what it takes, once.
+    person.sees("`yes` is not enough for this: type `prod`");
+    person.sees("anything else declines:");
+    person.types("yes\n");
     let left = person.leaves();
     assert_eq!(left.code, 5, "{}", left.text);
     left.terminal_is_restored();

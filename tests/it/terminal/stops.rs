@@ -25,6 +25,8 @@ fn at_a_gate() {
     person.types(CTRL_C);
     let left = person.leaves();
     stopped(&stage, &left, OLD);
+    left.says("publish: stopped: by a signal");
+    assert_eq!(left.text.matches("publish: Publish ").count(), 1, "the question is on the screen: {}", left.text);
     assert_eq!(stage.mutations(), [] as [&str; 0]);
     assert_eq!(stage.git(&["status", "--porcelain"]), "");
 }
