@@ -196,8 +196,9 @@ fn failed(state: &RunState, failure: &Failure, stop: &StopSignal) -> Outcome {
         }
         Trouble::Locked { next, .. } => Outcome::new(6, "locked", message).next(next.clone()),
         Trouble::Deadline { next, .. } => Outcome::new(8, "still-waiting", message).next(next.clone()).next(resume),
-        // The command at work was asked to stop: that it failed is what was asked for.
-        Trouble::Failed { next, .. } | Trouble::InDoubt { next, .. } if stop.child_stopped().is_some() => {
+        // The command at work was asked to stop, by us or by the terminal's own Ctrl-C where it is attached: that it failed
+        // is what was asked for.
+        Trouble::Failed { next, .. } | Trouble::InDoubt { next, .. } if stop.signal().is_some() => {
             interrupted(stop.signal(), message).next(next.clone()).next(resume)
         }
         Trouble::Failed { next, .. } | Trouble::InDoubt { next, .. } => {
