@@ -157,7 +157,8 @@ pub fn nobody_is_asked_where_stdin_is_no_terminal(size: Size) {
     left.terminal_is_restored();
     left.fits(size);
     assert!(!left.text.contains("Type `yes`"), "{}", left.text);
-    left.says("--approve publish");
+    let whole = |line: &str| line.contains("catalog-deploy resume prod-") && line.contains(" --approve publish");
+    assert!(left.text.lines().any(whole), "a command to copy is on one line: {}", left.text);
     left.says("next: catalog-deploy resume prod-");
     assert_eq!(stage.mutations(), [] as [&str; 0]);
     assert!(!stage.locked());
