@@ -157,7 +157,7 @@ pub fn nobody_is_asked_where_stdin_is_no_terminal(size: Size) {
     left.terminal_is_restored();
     left.fits(size);
     assert!(!left.text.contains("Type `yes`"), "{}", left.text);
-    let whole = |line: &str| line.contains("catalog-deploy resume prod-") && line.contains(" --approve publish");
+    let whole = |line: &str| line.contains("catalog-deploy resume prod-") && line.ends_with("/config.toml");
     assert!(left.text.lines().any(whole), "a command to copy is on one line: {}", left.text);
     left.says("next: catalog-deploy resume prod-");
     assert_eq!(stage.mutations(), [] as [&str; 0]);
