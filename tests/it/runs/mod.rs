@@ -3,6 +3,7 @@
 mod gates;
 mod kills;
 mod lock;
+mod moved;
 mod reading;
 mod restore;
 mod signals;
