@@ -292,10 +292,10 @@ impl Session {
                 "is at work in another process".to_owned()
             } else if !holds.is_empty() {
                 format!("still holds {}", holds.join("; "))
-            } else if state.half_way() {
-                "published a release and did not deploy it".to_owned()
-            } else {
+            } else if !state.in_doubt().is_empty() {
                 "left something in doubt".to_owned()
+            } else {
+                format!("did what cannot be taken back ({}), and not what follows from it", state.forever().join("; "))
             };
             let refusal = CliError::refused(format!("run {} is open: it {why}. Nothing was changed", state.run));
             let refusal = if run.busy {

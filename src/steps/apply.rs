@@ -210,7 +210,7 @@ async fn settle_doubt(look: Look<'_>) -> Result<(Option<Evidence>, Settled), Tro
         }
     }
     if let Some(refusal) = errored_state(&look).await? {
-        return Ok((None, Settled::Unknown(refusal)));
+        return Ok((None, Settled::Stuck(refusal)));
     }
     Ok(match landed(look).await? {
         Landed::Yes => (
@@ -256,7 +256,9 @@ impl Step for Apply {
                     return Ok(Finding { decision: Decision::Satisfied, evidence, learned });
                 }
                 Settled::UnderWay(wait) => return Ok(Finding::new(Decision::Wait(wait))),
-                Settled::Unknown(refusal) => return Ok(Finding::new(Decision::Blocked(vec![refusal]))),
+                Settled::Unknown(refusal) | Settled::Stuck(refusal) => {
+                    return Ok(Finding::new(Decision::Blocked(vec![refusal])));
+                }
                 Settled::InPart | Settled::NoEffect => {}
             }
         }

@@ -6,6 +6,7 @@ mod lock;
 mod moved;
 mod reading;
 mod restore;
+mod shell;
 mod signals;
 
 use std::fs::File;

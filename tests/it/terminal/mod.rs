@@ -2,7 +2,7 @@
 
 mod gates;
 mod offers;
-mod person;
+pub mod person;
 mod secrets;
 mod shadow;
 mod stops;
