@@ -137,6 +137,32 @@ impl RunState {
         Ok(Some(state))
     }
 
+    /// What is owed by a run of which only a part can be read, a newer version having written the rest: moves that are
+    /// not told are taken as made. Good for giving back, not for going on.
+    pub fn owed(events: &[Stamped]) -> Result<Option<Self>, String> {
+        let Some((first, rest)) = events.split_first() else { return Ok(None) };
+        let mut state = Self::begin(first)?;
+        for stamped in rest {
+            let (step, before) = match &stamped.event {
+                Event::Intent { step, .. } => (step.clone(), StepState::Looking),
+                Event::Outcome { effect, .. } => match state.effects.get(effect) {
+                    Some(effect) => (effect.step.clone(), StepState::Acting),
+                    None => continue,
+                },
+                Event::GivenBack { .. } | Event::Learned { .. } | Event::RunClosed { .. } => {
+                    (String::new(), StepState::Idle)
+                }
+                _ => continue,
+            };
+            if let Some(known) = state.steps.get_mut(&step) {
+                *known = before;
+            }
+            // What does not fit even so, this version does not understand.
+            let _strange = state.apply(stamped);
+        }
+        Ok(Some(state))
+    }
+
     /// The state after the first event.
     pub fn begin(stamped: &Stamped) -> Result<Self, String> {
         let Event::RunStarted { run, runbook, source, hash, title, mode, who, host, parameters, steps, .. } =

@@ -1,6 +1,7 @@
 //! A run's life through the binary: stopped at gates, by signals and by kills, gone on with, given up.
 
 mod gates;
+mod journal;
 mod kills;
 mod lock;
 mod moved;
