@@ -131,14 +131,24 @@ impl Journal {
 pub fn read(directory: &Path) -> Result<Vec<Stamped>, JournalError> {
     let path = directory.join(JOURNAL);
     let bytes = std::fs::read(&path).map_err(disk("read", &path))?;
-    Ok(parse(&path, &bytes, Newer::Refuse)?.events)
+    decode(&path, &bytes)
+}
+
+/// The events of a journal's bytes; `path` is for the errors alone.
+pub fn decode(path: &Path, bytes: &[u8]) -> Result<Vec<Stamped>, JournalError> {
+    Ok(parse(path, bytes, Newer::Refuse)?.events)
 }
 
 /// As [`read`], also where a newer version wrote it: what this one knows of it.
 pub fn read_known(directory: &Path) -> Result<Vec<Stamped>, JournalError> {
     let path = directory.join(JOURNAL);
     let bytes = std::fs::read(&path).map_err(disk("read", &path))?;
-    Ok(parse(&path, &bytes, Newer::PassOver)?.events)
+    decode_known(&path, &bytes)
+}
+
+/// As [`decode`], also where a newer version wrote it.
+pub fn decode_known(path: &Path, bytes: &[u8]) -> Result<Vec<Stamped>, JournalError> {
+    Ok(parse(path, bytes, Newer::PassOver)?.events)
 }
 
 /// Whether a living process is at work on the run in `directory`.
