@@ -6,6 +6,10 @@ check:
 test *NAME:
     cargo test --locked {{NAME}}
 
+# The live tests; names pick sections: `just live airflow`.
+live *SECTION:
+    tests/live/run {{SECTION}}
+
 # Formats everything.
 fmt:
     cargo fmt

@@ -8,6 +8,7 @@ use crate::adapters::redact::Redactor;
 use crate::engine::Outcome;
 use crate::journal::runs::RunsError;
 use crate::journal::store::JournalError;
+use crate::report::hint::hint;
 
 /// What ends a command: exit code, stable reason, message, next things to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,13 +47,17 @@ impl CliError {
         self
     }
 
-    /// The error as the person reads it.
-    pub fn render(&self) -> String {
+    /// The error as the person reads it; at a terminal in lines of at most `width` columns.
+    pub fn render(&self, width: Option<usize>) -> String {
+        let one_line = |text: &str, first: &str| match width {
+            Some(width) if !text.contains('\n') => hint(text, first, width).join("\n"),
+            _ => format!("{first}{text}"),
+        };
         // Problems of a runbook come drawn, each with a heading of its own.
         let heading = if self.reason == "runbook" { "" } else { "error: " };
-        let mut text = format!("{heading}{}\n", self.message.trim_end());
+        let mut text = one_line(self.message.trim_end(), heading) + "\n";
         for next in &self.next {
-            text.push_str(&format!("  next: {next}\n"));
+            text.push_str(&(one_line(next, "  next: ") + "\n"));
         }
         text
     }
@@ -114,5 +119,27 @@ impl From<ServiceError> for CliError {
 impl From<anyhow::Error> for CliError {
     fn from(error: anyhow::Error) -> Self {
         Self::failed(format!("{error:#}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wrapped_at_a_terminal_but_for_commands_and_what_was_drawn() {
+        let error =
+            CliError::refused("run prod-1 is open and holds the flag").next("go on: catalog-deploy resume prod-1");
+        assert_eq!(
+            error.render(None),
+            "error: run prod-1 is open and holds the flag\n  next: go on: catalog-deploy resume prod-1\n"
+        );
+        assert_eq!(
+            error.render(Some(30)),
+            "error: run prod-1 is open and\n       holds the flag\n  next: go on:\n        catalog-deploy resume prod-1\n"
+        );
+        let drawn =
+            CliError { reason: "runbook", ..CliError::usage("error: a\n  --> prod.toml:1\n   | long long long") };
+        assert_eq!(drawn.render(Some(10)), "error: a\n  --> prod.toml:1\n   | long long long\n");
     }
 }

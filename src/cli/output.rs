@@ -219,7 +219,9 @@ pub fn failed(error: &CliError, json: bool) -> ExitCode {
         });
         let _gone = writeln!(std::io::stdout().lock(), "{line}");
     }
-    let _gone = write!(std::io::stderr().lock(), "{}", error.render());
+    // A full last column makes terminals wrap.
+    let width = console::Term::stderr().size_checked().map(|(_, columns)| usize::from(columns).saturating_sub(1));
+    let _gone = write!(std::io::stderr().lock(), "{}", error.render(width));
     error.code()
 }
 

@@ -62,9 +62,8 @@ pub struct Failure {
 pub fn step_result(trouble: &Trouble) -> StepResult {
     match trouble {
         Trouble::Refused(refusals) => StepResult::Blocked { refusals: refusals.clone() },
-        Trouble::Stopped | Trouble::NotApproved { .. } | Trouble::Deadline { .. } => {
-            StepResult::Stopped { why: trouble.to_string() }
-        }
+        Trouble::Stopped => StepResult::Stopped { why: "by a signal".into() },
+        Trouble::NotApproved { .. } | Trouble::Deadline { .. } => StepResult::Stopped { why: trouble.to_string() },
         Trouble::Locked { what, next } => {
             StepResult::Blocked { refusals: vec![Refusal { what: what.clone(), next: next.clone() }] }
         }
@@ -197,8 +196,9 @@ fn failed(state: &RunState, failure: &Failure, stop: &StopSignal) -> Outcome {
         }
         Trouble::Locked { next, .. } => Outcome::new(6, "locked", message).next(next.clone()),
         Trouble::Deadline { next, .. } => Outcome::new(8, "still-waiting", message).next(next.clone()).next(resume),
-        // The command at work was asked to stop: that it failed is what was asked for.
-        Trouble::Failed { next, .. } | Trouble::InDoubt { next, .. } if stop.child_stopped().is_some() => {
+        // The command at work was asked to stop, by us or by the terminal's own Ctrl-C where it is attached: that it failed
+        // is what was asked for.
+        Trouble::Failed { next, .. } | Trouble::InDoubt { next, .. } if stop.signal().is_some() => {
             interrupted(stop.signal(), message).next(next.clone()).next(resume)
         }
         Trouble::Failed { next, .. } | Trouble::InDoubt { next, .. } => {

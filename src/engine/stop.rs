@@ -48,11 +48,6 @@ impl StopSignal {
         let _ended = level.wait_for(|level| *level == Stop::Child).await;
     }
 
-    /// The first signal, if a second one asked the child at work to stop as well.
-    pub fn child_stopped(&self) -> Option<i32> {
-        self.signal().filter(|_| *self.child.borrow())
-    }
-
     /// Turns true when a child should get its SIGINT.
     pub fn child(&self) -> watch::Receiver<bool> {
         self.child.subscribe()

@@ -11,6 +11,7 @@
 
 pub mod document;
 pub mod held;
+pub mod hint;
 pub mod json;
 pub mod lines;
 pub mod notify;

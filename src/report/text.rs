@@ -38,29 +38,40 @@ pub fn fit(text: &str, width: usize) -> String {
 /// `text` in lines of at most `width` columns: the first starts with `first`, the others with as many spaces.
 /// A word that is longer than a line (a URL, a digest) is cut.
 pub fn wrap(text: &str, first: &str, width: usize) -> Vec<String> {
-    let indent = measure_text_width(first);
-    // Below that nothing is readable: better too wide than a column of letters.
-    let room = width.saturating_sub(indent).max(20);
+    let room = room(first, width);
+    laid_out(text.split_whitespace().flat_map(|word| pieces(word, room)), first, width)
+}
+
+/// As [`wrap`], with each of `whole` on one line, however long: a command must not be broken, a person copies it.
+pub fn wrap_whole(whole: &[&str], first: &str, width: usize) -> Vec<String> {
+    laid_out(whole.iter().map(|&piece| piece.to_owned()), first, width)
+}
+
+/// Columns beside `first`. Below 20 nothing is readable: better too wide than a column of letters.
+fn room(first: &str, width: usize) -> usize {
+    width.saturating_sub(measure_text_width(first)).max(20)
+}
+
+fn laid_out(pieces: impl Iterator<Item = String>, first: &str, width: usize) -> Vec<String> {
+    let room = room(first, width);
     let mut rows: Vec<String> = Vec::new();
     let mut row = String::new();
     let mut used = 0;
-    for word in text.split_whitespace() {
-        for piece in pieces(word, room) {
-            let wide = measure_text_width(&piece);
-            if used > 0 && used + 1 + wide > room {
-                rows.push(std::mem::take(&mut row));
-                used = 0;
-            }
-            if used > 0 {
-                row.push(' ');
-                used += 1;
-            }
-            row.push_str(&piece);
-            used += wide;
+    for piece in pieces {
+        let wide = measure_text_width(&piece);
+        if used > 0 && used + 1 + wide > room {
+            rows.push(std::mem::take(&mut row));
+            used = 0;
         }
+        if used > 0 {
+            row.push(' ');
+            used += 1;
+        }
+        row.push_str(&piece);
+        used += wide;
     }
     rows.push(row);
-    let blank = " ".repeat(indent);
+    let blank = " ".repeat(measure_text_width(first));
     rows.into_iter()
         .enumerate()
         .map(|(index, row)| format!("{}{row}", if index == 0 { first } else { &blank }).trim_end().to_owned())

@@ -382,8 +382,8 @@ async fn carry_out(
     let output = transcript.text();
     let why = match ended {
         Ok(Exit::Code(0)) => return Ok(()),
-        Ok(Exit::Code(code)) => format!("it ended with exit {code}: {}", tail(&output, 4)),
-        Ok(Exit::Signal(signal)) => format!("it was ended by signal {signal}: {}", tail(&output, 4)),
+        Ok(Exit::Code(code)) => format!("it ended with exit {code}{}", said(&output)),
+        Ok(Exit::Signal(signal)) => format!("it was ended by signal {signal}{}", said(&output)),
         Err(error) if error.surely_refused() => return Err(error),
         Err(error) => error.cause.to_string(),
     };
@@ -410,6 +410,12 @@ async fn carry_out(
             failed(Cause::Failed(format!("{why}; and it could not be found out how much it did: {trouble}")))
         }
     }
+}
+
+/// The last words of what was said; nothing where it was said to the terminal.
+fn said(output: &str) -> String {
+    let last = tail(output, 4);
+    if last.is_empty() { String::new() } else { format!(": {last}") }
 }
 
 /// `partly`: it is known that it took effect in part, and this is the way on.

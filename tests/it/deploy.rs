@@ -2,26 +2,7 @@
 
 use crate::support::Stage;
 
-const GATES: [&str; 10] = [
-    "--approve",
-    "publish",
-    "--approve",
-    "bump",
-    "--approve",
-    "apply",
-    "--approve",
-    "changelog",
-    "--approve",
-    "pull-request",
-];
-
-/// `prod` with every gate answered.
-pub fn approved<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    let mut arguments = vec!["prod"];
-    arguments.extend(GATES);
-    arguments.extend(more);
-    arguments
-}
+pub use crate::support::approved;
 
 #[test]
 fn a_deploy_leaves_only_what_it_is_for() {

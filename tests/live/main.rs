@@ -9,6 +9,12 @@ mod faults;
 mod github;
 mod infrastructure;
 mod notify;
+#[expect(dead_code, reason = "shared with the tests against the embedded world, which use all of it")]
+#[path = "../it/terminal/person.rs"]
+mod person;
 mod registry;
+#[expect(dead_code, reason = "as above")]
+#[path = "../it/support/mod.rs"]
+mod stage;
 mod support;
 mod terminals;

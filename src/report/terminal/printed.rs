@@ -7,9 +7,13 @@ use console::Style;
 use super::picture::Paint;
 use crate::event::{AnsweredBy, Ended, Event, Label, Question, Stamped, StepResult};
 use crate::report::held::{StillHeld, describe};
+use crate::report::hint::hint;
 use crate::report::steps::Steps;
 use crate::report::text::{clean, wrap};
 use crate::report::{ColorChoice, Verbosity, words};
+
+/// How a run ends that nobody could be asked in, or whose answer was a no.
+const NOT_ANSWERED: u8 = 5;
 
 pub struct Printer {
     color: bool,
@@ -142,7 +146,7 @@ impl Printer {
                 .iter()
                 .flat_map(|refusal| {
                     let what = self.wrapped(&clean(&refusal.what), &format!("{lead}refused: "), width, &self.red());
-                    what.into_iter().chain(next(&refusal.next))
+                    what.into_iter().chain(next(&refusal.next, width))
                 })
                 .collect(),
             StepResult::Failed { .. } => self.wrapped(&words::result_line(result), lead, width, &self.red()),
@@ -156,9 +160,10 @@ impl Printer {
     fn ended(&mut self, exit: u8, message: &str, commands: &[String], width: usize) -> Vec<String> {
         let style = if exit == 0 { self.style().green() } else { self.red() };
         let mut rows = Vec::new();
-        if let Some(question) = self.asked.take() {
+        // Whoever left with Ctrl-C has just read the question.
+        if let Some(question) = self.asked.take().filter(|_| exit == NOT_ANSWERED) {
             rows.extend(words::question(&question, width));
-            rows.extend(next(&format!("to answer beforehand: {}", words::approve_flag(&question))));
+            rows.extend(next(&format!("to answer beforehand: {}", words::approve_flag(&question)), width));
         }
         rows.extend(self.wrapped(&clean(message), "", width, &style.bold()));
         for held in self.held.all() {
@@ -167,7 +172,7 @@ impl Printer {
         for what in self.held.in_doubt() {
             rows.extend(self.wrapped(&clean(what), "not known whether it happened: ", width, &self.yellow()));
         }
-        rows.extend(commands.iter().flat_map(|command| next(command)));
+        rows.extend(commands.iter().flat_map(|command| next(command, width)));
         rows
     }
 
@@ -195,8 +200,7 @@ fn lead(steps: &Steps, step: &str) -> String {
     }
 }
 
-/// Never wrapped, so that a command can be copied.
-fn next(command: &str) -> Option<String> {
-    let command = clean(command);
-    (!command.is_empty()).then(|| format!("  next: {command}"))
+/// What to do next; nothing where there is nothing to do.
+fn next(text: &str, width: usize) -> Vec<String> {
+    if clean(text).is_empty() { Vec::new() } else { hint(text, "  next: ", width) }
 }

@@ -1,6 +1,8 @@
 //! A stage for whole runs: the real binary in a sealed environment, against the embedded world over real HTTP, with real
 //! git, `just` and Terraform.
 
+pub mod slow;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -8,6 +10,27 @@ use std::time::{Duration, Instant};
 use catalog_deploy::cli::rehearse::configure;
 use catalog_deploy::rehearsal::{Fault, Options, World};
 use tokio::sync::oneshot;
+
+const GATES: [&str; 10] = [
+    "--approve",
+    "publish",
+    "--approve",
+    "bump",
+    "--approve",
+    "apply",
+    "--approve",
+    "changelog",
+    "--approve",
+    "pull-request",
+];
+
+/// `prod` with every gate answered.
+pub fn approved<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let mut arguments = vec!["prod"];
+    arguments.extend(GATES);
+    arguments.extend(more);
+    arguments
+}
 
 /// A world that serves until it is dropped, and a home of its own.
 pub struct Stage {

@@ -1,9 +1,13 @@
 //! The product as a person at a terminal meets it: a real pseudo terminal around the real binary.
 
 mod gates;
+mod moments;
 mod offers;
 pub mod person;
 mod secrets;
 mod shadow;
 mod stops;
 mod streams;
+
+use crate::support::slow::SlowApply;
+use crate::support::{Stage, approved};

@@ -140,11 +140,32 @@ impl Left {
         assert!(hidden.is_none() || hidden < shown, "the cursor stays hidden");
     }
 
+    /// No line is as wide as the terminal, but for those with a command or a digest to copy.
+    #[track_caller]
+    pub fn fits(&self, (_, columns): (u16, u16)) {
+        // What is typed is not echoed here, so the line after a question stands beside it.
+        for line in self.raw.split(['\n', '\r']).flat_map(|line| line.split_inclusive("declines: ")) {
+            let line = console::strip_ansi_codes(line);
+            let copied = ["catalog-deploy ", "--approve "].iter().any(|command| line.contains(command));
+            let wide = console::measure_text_width(&line);
+            assert!(copied || wide < usize::from(columns), "{wide} of {columns} columns: {line}");
+        }
+    }
+
     /// `text`, however its lines are broken.
     #[track_caller]
     pub fn says(&self, text: &str) {
         assert!(words(&self.raw).contains(text), "nothing says {text:?} in:\n{}", self.text);
     }
+}
+
+/// `command` through a shell that redirects its streams as `how` says.
+pub fn through_shell(command: &Command, how: &str) -> Command {
+    let mut shell = Command::new("sh");
+    shell.arg("-c").arg(how).arg(command.get_program()).args(command.get_args());
+    shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.current_dir(command.get_current_dir().unwrap());
+    shell
 }
 
 /// What was printed, without escape sequences and with all white space alike.

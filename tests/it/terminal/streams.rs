@@ -1,40 +1,19 @@
 //! Which stream gets what, and what colours and animation depend on.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
-use super::person::Person;
-use crate::deploy::approved;
-use crate::support::{Stage, finish};
-
-/// `command` through a shell that redirects its streams as `how` says.
-fn through_shell(command: &Command, how: &str) -> Command {
-    let mut shell = Command::new("sh");
-    shell.arg("-c").arg(how).arg(command.get_program()).args(command.get_args());
-    shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    shell.current_dir(command.get_current_dir().unwrap());
-    shell
-}
+use super::moments;
+use super::person::{Person, through_shell};
+use crate::support::{Stage, approved, finish};
 
 #[test]
 fn without_a_terminal_as_stdin_nobody_is_asked_though_there_is_one() {
-    let stage = Stage::new(&[]);
-    let mut command = stage.command(&["prod"]);
-    command.stdin(Stdio::null());
-    let left = Person::with_streams_of(command, (24, 80)).leaves();
-    assert_eq!(left.code, 5, "{}", left.text);
-    left.terminal_is_restored();
-    assert!(!left.text.contains("Type `yes`"), "{}", left.text);
-    left.says("--approve publish");
-    left.says("next: catalog-deploy resume prod-");
-    assert_eq!(stage.mutations(), [] as [&str; 0]);
-    assert!(!stage.locked());
+    moments::nobody_is_asked_where_stdin_is_no_terminal((24, 80));
 }
 
 #[test]
 fn colours_and_animation_depend_on_the_environment() {
     let stage = Stage::new(&[]);
-    let colours = |raw: &str| raw.contains("\u{1b}[1m") || raw.contains("\u{1b}[2m") || raw.contains("\u{1b}[3");
-    let moves = |raw: &str| raw.contains("\u{1b}[2K") || raw.contains("\u{1b}[1A");
     type Case<'a> = (&'a [(&'a str, &'a str)], bool, bool);
     let cases: [Case<'_>; 6] = [
         (&[], true, true),
@@ -45,12 +24,7 @@ fn colours_and_animation_depend_on_the_environment() {
         (&[("CLICOLOR_FORCE", "1")], true, true),
     ];
     for (variables, coloured, animated) in cases {
-        let mut command = stage.command(&["prod", "--dry-run"]);
-        command.envs(variables.iter().copied());
-        let left = Person::at(command, (24, 80)).leaves();
-        assert_eq!(left.code, 0, "{variables:?} {}", left.text);
-        left.terminal_is_restored();
-        assert_eq!((colours(&left.raw), moves(&left.raw)), (coloured, animated), "{variables:?} {:?}", left.raw);
+        assert_eq!(moments::shown_with(&stage, variables, (24, 80)), (coloured, animated), "{variables:?}");
     }
 }
 
