@@ -18,10 +18,10 @@ use self::plan_judgement::{Judgement, judge_plan};
 use self::question::{Asked, Binding, binding, crosses_airflow_version, question};
 pub use self::resolve::{Landed, landed};
 use self::resolve::{remember_approved, whole};
-use self::terraform_says::{nothing_applied, plan_failed};
+use self::terraform_says::{last_words, lock_left, nothing_applied, plan_failed};
 use self::traces::{latest_traces, next_traces};
 use super::infrastructure::{deploy_attributes, held_at, infrastructure, refused, target};
-use super::transcript::{Transcript, tail};
+use super::transcript::Transcript;
 use crate::adapters::checkout::{Location, Plan, Planned, Tree};
 use crate::adapters::process::{Command, Exit, LineSink};
 use crate::adapters::{Cause, ServiceError, Writers};
@@ -380,8 +380,9 @@ async fn carry_out(
     let output = transcript.text();
     let why = match ended {
         Ok(Exit::Code(0)) => return Ok(()),
-        Ok(Exit::Code(code)) => format!("it ended with exit {code}: {}", tail(&output, 4)),
-        Ok(Exit::Signal(signal)) => format!("it was ended by signal {signal}: {}", tail(&output, 4)),
+        Ok(Exit::Code(code)) if output.is_empty() => format!("it ended with exit {code}"),
+        Ok(Exit::Code(code)) => format!("it ended with exit {code}: {}", last_words(&output)),
+        Ok(Exit::Signal(signal)) => format!("it was ended by signal {signal}: {}", last_words(&output)),
         Err(error) if error.surely_refused() => return Err(error),
         Err(error) => error.cause.to_string(),
     };
@@ -391,7 +392,11 @@ async fn carry_out(
     }
     if let Ok(Some(refusal)) = errored_state(&look).await {
         let text = format!("{why}; {}", refusal.what);
-        *partly.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal.next);
+        let next = match lock_left(&output) {
+            Some(first) => format!("{first}; then {}", refusal.next),
+            None => refusal.next,
+        };
+        *partly.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
         return failed(Cause::Failed(text));
     }
     match landed(look).await {

@@ -249,12 +249,12 @@ impl CheckoutRead for Checkout {
 
     async fn arguments(&self, argv: &[String]) -> Result<Arguments> {
         self.verified().await?;
-        if !recipe::is_just(argv) {
-            return Ok(Arguments::Unknown);
-        }
-        let dump = [&argv[0], "--dump", "--dump-format", "json"].map(str::to_owned);
+        let Some(call) = recipe::call(argv) else { return Ok(Arguments::Unknown) };
+        let mut dump = vec![argv[0].clone()];
+        dump.extend(call.options.iter().cloned());
+        dump.extend(["--dump", "--dump-format", "json"].map(str::to_owned));
         let finished = self.options.commands.read(&self.tree.command(&dump)).await?;
-        Ok(if finished.success() { recipe::arguments(&finished.stdout, argv) } else { Arguments::Unknown })
+        Ok(if finished.success() { recipe::arguments(&finished.stdout, call.recipe) } else { Arguments::Unknown })
     }
 
     async fn remote_branch(&self, branch: &str) -> Result<Option<String>> {

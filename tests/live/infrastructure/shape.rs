@@ -190,6 +190,10 @@ impl Shape {
         self
     }
 
+    pub fn expects(self, address: &str, actions: &[&str]) -> Self {
+        self.setting(&format!("[[infrastructure.expect]]\naddress = {address:?}\nactions = {actions:?}"))
+    }
+
     pub fn setting(mut self, line: &str) -> Self {
         self.settings.push_str(&format!("{line}\n"));
         self
