@@ -99,7 +99,7 @@ fn its_answers_are_lost() {
     assert!(done.stderr.contains(&format!("given back: the run lock {LOCK}: free")), "{}", done.stderr);
 }
 
-/// Cut before the server read it: nobody holds the lock, nothing was changed, and the next run is free to take it.
+/// Cut before the server read it: whether it arrives after all nobody can tell, so the run stays open until it has looked.
 #[test]
 fn it_never_arrived() {
     let (bench, server) = over_http();
@@ -108,8 +108,12 @@ fn it_never_arrived() {
     assert_eq!(done.code, 3, "{}", done.stderr);
     assert!(done.stderr.contains("no complete answer"), "{}", done.stderr);
     assert!(!locked(&bench) && bench.stage.mutations().is_empty());
-    let done = bench.deploy();
+    let refused = bench.deploy();
+    assert_eq!(refused.code, 3, "{}", refused.stderr);
+    assert!(refused.stderr.contains("is open: it left something in doubt"), "{}", refused.stderr);
+    let done = bench.resume(super::bench::ALL_GATES);
     bench.is_deployed(&done);
+    assert_eq!(server.pushes(), 3);
 }
 
 /// Somebody freed it behind our back: it is not taken again, and nothing more is changed.
