@@ -19,6 +19,16 @@ fn the_tag_in_the_modules_block() {
     deploys(Shape::module("prod"));
 }
 
+/// The built-in runbook, with its DAGs, monitoring and changelog, on a repository that it did not make.
+#[test]
+fn the_runbook_as_it_is_shipped() {
+    let bench = Bench::new(Shape::module("prod"));
+    let gates = ["publish", "bump", "apply", "changelog", "pull-request"];
+    let mut arguments = bench.arguments(&gates, &[]);
+    arguments[0] = "prod".into();
+    bench.is_deployed(&bench.run(&arguments));
+}
+
 #[test]
 fn the_tag_among_the_locals() {
     deploys(Shape::locals());
