@@ -333,7 +333,7 @@ async fn only_a_plan_in_the_checkout_locks_the_state() {
 #[tokio::test]
 async fn a_file_at_a_commit_has_the_line_ends_of_the_working_tree_and_a_commit_those_of_git() {
     let fixture = Fixture::new();
-    std::fs::write(fixture.checkout.join(".gitattributes"), "*.tf text eol=crlf\n").unwrap();
+    std::fs::write(fixture.root.join(".gitattributes"), "*.tf text eol=crlf\n").unwrap();
     let checkout = Checkout::new(fixture.options());
     let stored = checkout.stored("HEAD", FILE).await.unwrap();
     assert!(!stored.contains(&b'\r'));
