@@ -3,7 +3,8 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use super::http::{Answer, Request, serve};
 
@@ -24,12 +25,16 @@ pub enum Mishap {
     Status(u16),
     /// Reading is allowed, pushing is not.
     ReadOnly,
+    /// Pushes wait until there are so many of them.
+    Gather(usize),
 }
 
 #[derive(Default)]
 struct Shared {
     mishap: Mutex<Option<Mishap>>,
     pushes: Mutex<usize>,
+    gathered: Mutex<usize>,
+    all_here: Condvar,
 }
 
 pub struct SmartHttp {
@@ -85,6 +90,14 @@ fn answer(request: &Request, root: &PathBuf, shared: &Shared) -> Answer {
         return Answer::Cut;
     }
     let answer = backend(request, root);
+    if let (true, "GET", Some(Mishap::Gather(all))) = (pushes, request.method.as_str(), &mishap) {
+        let mut gathered = shared.gathered.lock().unwrap();
+        *gathered += 1;
+        shared.all_here.notify_all();
+        // Beyond that the test itself says what did not come.
+        let patience = Duration::from_secs(30);
+        drop(shared.all_here.wait_timeout_while(gathered, patience, |gathered| *gathered < *all).unwrap());
+    }
     if push {
         *shared.pushes.lock().unwrap() += 1;
     }

@@ -123,6 +123,9 @@ fn a_state_lock_left_behind() {
         Some(server.file.clone()),
     );
     server.leave_lock();
+    // A preview takes no lock, so it sees the plan.
+    let preview = bench.run(&bench.arguments(&[], &["-n"]));
+    assert_eq!(preview.code, 0, "{}", preview.stdout);
     let done = bench.run(&bench.arguments(ALL_GATES, &[]));
     assert_eq!(done.code, 1, "{}", done.stderr);
     for words in
