@@ -2,7 +2,7 @@
 
 use std::process::Child;
 
-use super::bench::Bench;
+use super::bench::{Bench, git};
 use super::shape::Shape;
 use super::smart_http::{Mishap, PASSWORD, SmartHttp, USER};
 use super::stage::{finish, until};
@@ -79,6 +79,22 @@ fn of_eight_processes_one_gets_it() {
     assert!(!locked(&bench), "freed");
     assert!(server.pushes() >= 9, "eight at once, and the winner's freeing: {}", server.pushes());
     bench.is_untouched();
+}
+
+/// Free when it was looked at, somebody else's when it is pushed: never taken from them.
+#[test]
+fn somebody_else_is_faster() {
+    let (bench, server) = over_http();
+    let record = r#"{"run":"prod-1","runbook":"prod","who":"grace","host":"desk","step":null,"taken_at":"2026-01-02T03:04:05Z","heartbeat_at":"2026-01-02T03:04:05Z","nonce":"1"}"#;
+    let identity = ["-c", "user.name=Grace", "-c", "user.email=grace@example.org"];
+    let arguments = [&identity[..], &["commit-tree", "main^{tree}", "-m", record]].concat();
+    let theirs = git(&bench.remote, &arguments).trim().to_owned();
+    server.set(Some(Mishap::TakenMeanwhile(LOCK, theirs.clone())));
+    let done = bench.deploy();
+    assert_eq!(done.code, 6, "{}", done.stderr);
+    assert!(!server.awaits() && done.stderr.contains("grace on desk is deploying: run prod-1"), "{}", done.stderr);
+    assert_eq!(git(&bench.remote, &["rev-parse", LOCK]).trim(), theirs);
+    assert!(bench.stage.mutations().is_empty());
 }
 
 /// Taken, and the answer is lost: found to be ours. Freed, and the answer is lost: found to be free.

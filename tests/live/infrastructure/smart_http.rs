@@ -25,6 +25,8 @@ pub enum Mishap {
     Status(u16),
     /// Reading is allowed, pushing is not.
     ReadOnly,
+    /// Once: between a look and its push, somebody else sets this ref to this commit.
+    TakenMeanwhile(&'static str, String),
     /// Pushes wait until there are so many of them.
     Gather(usize),
 }
@@ -88,6 +90,11 @@ fn answer(request: &Request, root: &PathBuf, shared: &Shared) -> Answer {
     if matches!(&mishap, Some(Mishap::CutBeforePush(name)) if meant(name)) {
         *shared.mishap.lock().unwrap() = None;
         return Answer::Cut;
+    }
+    if let (true, Some(Mishap::TakenMeanwhile(name, commit))) = (pushes, &mishap) {
+        let repository = root.join(request.path.trim_matches('/').split('/').next().unwrap());
+        super::bench::git(&repository, &["update-ref", name, commit]);
+        *shared.mishap.lock().unwrap() = None;
     }
     let answer = backend(request, root);
     if let (true, "GET", Some(Mishap::Gather(all))) = (pushes, request.method.as_str(), &mishap) {
