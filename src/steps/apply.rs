@@ -18,10 +18,10 @@ use self::plan_judgement::{Judgement, judge_plan};
 use self::question::{Asked, Binding, binding, crosses_airflow_version, question};
 pub use self::resolve::{Landed, landed};
 use self::resolve::{remember_approved, whole};
-use self::terraform_says::{nothing_applied, plan_failed};
+use self::terraform_says::{last_words, lock_left, nothing_applied, plan_failed};
 use self::traces::{latest_traces, next_traces};
 use super::infrastructure::{deploy_attributes, held_at, infrastructure, refused, target};
-use super::transcript::{Transcript, tail};
+use super::transcript::Transcript;
 use crate::adapters::checkout::{Location, Plan, Planned, Tree};
 use crate::adapters::process::{Command, Exit, LineSink};
 use crate::adapters::{Cause, ServiceError, Writers};
@@ -393,7 +393,11 @@ async fn carry_out(
     }
     if let Ok(Some(refusal)) = errored_state(&look).await {
         let text = format!("{why}; {}", refusal.what);
-        *partly.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal.next);
+        let next = match lock_left(&output) {
+            Some(first) => format!("{first}; then {}", refusal.next),
+            None => refusal.next,
+        };
+        *partly.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
         return failed(Cause::Failed(text));
     }
     match landed(look).await {
@@ -414,7 +418,7 @@ async fn carry_out(
 
 /// The last words of what was said; nothing where it was said to the terminal.
 fn said(output: &str) -> String {
-    let last = tail(output, 4);
+    let last = last_words(output);
     if last.is_empty() { String::new() } else { format!(": {last}") }
 }
 
