@@ -22,6 +22,7 @@ const OF_THE_CONNECTION: [&str; 4] = ["host", "content-length", "transfer-encodi
 struct Shared {
     own: String,
     upstream: String,
+    hidden: Option<&'static str>,
     client: Client,
     exchanges: Arc<Mutex<Vec<Exchange>>>,
     wrong: Arc<Mutex<Vec<String>>>,
@@ -36,6 +37,11 @@ pub struct Between {
 
 impl Between {
     pub fn before(upstream: &str) -> Self {
+        Self::hiding(upstream, None)
+    }
+
+    /// Leaves a header of every answer out.
+    pub fn hiding(upstream: &str, hidden: Option<&'static str>) -> Self {
         let (started, address) = std::sync::mpsc::channel();
         let (end, ended) = oneshot::channel::<()>();
         let upstream = upstream.trim_end_matches('/').to_owned();
@@ -47,7 +53,7 @@ impl Between {
                 let own = format!("http://{}", listener.local_addr().unwrap());
                 let client = catalog_deploy::adapters::http::client_for(&own.parse().unwrap());
                 let (exchanges, wrong) = Default::default();
-                let shared = Shared { own, upstream, client, exchanges, wrong };
+                let shared = Shared { own, upstream, hidden, client, exchanges, wrong };
                 started.send(shared.clone()).unwrap();
                 let router = Router::new().fallback(pass).with_state(shared);
                 tokio::select! {
@@ -106,7 +112,7 @@ async fn pass(State(shared): State<Shared>, method: Method, uri: Uri, headers: H
     }
     let mut response = Response::new(Body::from(shared.renamed(&bytes)));
     *response.status_mut() = status;
-    for (name, value) in &passed(&answered) {
+    for (name, value) in passed(&answered).iter().filter(|(name, _)| Some(name.as_str()) != shared.hidden) {
         let value = shared.renamed(value.as_bytes());
         response.headers_mut().append(name, value.try_into().unwrap());
     }

@@ -30,11 +30,15 @@ struct Watched {
 
 impl Watched {
     fn new(faults: &[Fault]) -> Self {
+        Self::hiding(faults, None)
+    }
+
+    fn hiding(faults: &[Fault], hidden: Option<&'static str>) -> Self {
         let stage = Stage::new(faults);
         let config = std::fs::read_to_string(&stage.config).unwrap();
         let table: toml::Table = config.parse().unwrap();
         let own = table["github"]["api_url"].as_str().unwrap();
-        let between = Between::before(own);
+        let between = Between::hiding(own, hidden);
         std::fs::write(&stage.config, config.replace(own, &between.url)).unwrap();
         Self { stage, between }
     }
@@ -91,7 +95,6 @@ fn a_deploy_and_the_way_back() {
         "GET /repos/{owner}/{repo}/commits",
         "GET /repos/{owner}/{repo}/commits/{ref}/check-runs",
         "GET /repos/{owner}/{repo}/commits/{ref}/status",
-        "GET /repos/{owner}/{repo}/contents/{path}",
         "GET /repos/{owner}/{repo}/pulls",
         "POST /repos/{owner}/{repo}/pulls",
         "GET /repos/{owner}/{repo}/pulls/{pull_number}/files",
@@ -144,4 +147,19 @@ fn without_push_access_nothing_is_seen_and_nothing_changed() {
     watched.run(&["doctor", "prod"], 4);
     watched.deploys(&["prod"], 4);
     assert_eq!(watched.changes(), [] as [String; 0]);
+}
+
+/// GitHub tells the scopes of a classic token and nothing of a fine-grained one; the permissions of a repository are its
+/// owner's. So what such a token may is not known before it is tried.
+/// <https://docs.github.com/en/rest/using-the-rest-api/troubleshooting-the-rest-api#resource-not-accessible>
+#[test]
+fn what_a_fine_grained_token_may_is_unknown() {
+    let watched = Watched::hiding(&[], Some("x-oauth-scopes"));
+    let done = watched.run(&["doctor", "prod"], 0);
+    let lines: Vec<&str> = done.stdout.lines().filter(|line| line.contains("the token does not tell")).collect();
+    assert!(lines.len() == 2 && lines.iter().all(|line| line.starts_with("unknown ")), "{}", done.stdout);
+    watched.deploys(&["prod"], 0);
+    let done = watched.run(&["prod", "-n"], 3);
+    let words = done.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("if there is a draft, this token may not see it"), "{words}");
 }
