@@ -4,7 +4,6 @@ mod gates;
 mod moments;
 mod offers;
 pub mod person;
-mod secrets;
 mod shadow;
 mod stops;
 mod streams;
