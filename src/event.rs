@@ -241,6 +241,11 @@ pub enum Event {
         effect: String,
         ended: Ended,
     },
+    /// Nothing could tell how the effects of this step ended, so a person looked and said it.
+    DoubtAnswered {
+        step: String,
+        took_effect: bool,
+    },
     Learned {
         step: String,
         fact: Fact,

@@ -118,8 +118,10 @@ pub enum Settled {
     NoEffect,
     /// Still at work.
     UnderWay(Wait),
-    /// Cannot be told, so a person must look.
+    /// Cannot be told, so a person is asked how it ended.
     Unknown(Refusal),
+    /// Cannot be told before a person has mended something: there is nothing to be asked yet.
+    Stuck(Refusal),
 }
 
 /// Something to wait for.
@@ -160,6 +162,10 @@ pub struct Look<'a> {
     pub held: &'a [Held],
     /// Steps with an effect whose end is not known.
     pub in_doubt: &'a [String],
+    /// Effects of this step whose end is not known, oldest first, those that give back left out.
+    pub open: &'a [String],
+    /// This run changed something at this step, in this process or an earlier one. For what the world cannot tell.
+    pub did: bool,
     /// A private directory of this run (0700) for plan files and children's output.
     pub workspace: &'a Path,
     /// When the step looked first, for its deadlines.
@@ -315,7 +321,7 @@ pub trait Step: Send + Sync {
             Decision::Change(_) => Settled::NoEffect,
             Decision::Wait(wait) => Settled::UnderWay(wait),
             Decision::Unknown(refusal) => Settled::Unknown(refusal),
-            Decision::Blocked(refusals) => Settled::Unknown(Refusal {
+            Decision::Blocked(refusals) => Settled::Stuck(Refusal {
                 what: refusals.iter().map(|refusal| refusal.what.as_str()).collect::<Vec<_>>().join("; "),
                 next: refusals.into_iter().next().map_or_else(String::new, |refusal| refusal.next),
             }),

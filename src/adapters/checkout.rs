@@ -74,7 +74,7 @@ pub trait CheckoutRead: Send + Sync {
     async fn standing(&self) -> Result<Standing>;
     /// Bytes of a file in the working tree; `NotFound` where it is absent.
     async fn read(&self, file: &str) -> Result<Vec<u8>>;
-    /// Bytes of a file at a commit of this clone.
+    /// Bytes of a file at a commit of this clone, as a checkout holds them: line ends and filters are the working tree's.
     async fn read_at(&self, commit: &str, file: &str) -> Result<Vec<u8>>;
     /// The HCL literal as it stands (`"rel-…"`, `false`), with its line; `Malformed` names file and line.
     async fn attribute(&self, at: &Location) -> Result<Attribute>;

@@ -99,7 +99,11 @@ pub struct CheckRun {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Permissions {
     pub pull: bool,
+    /// Their owner may, and the token too as far as GitHub tells.
     pub push: bool,
+    /// Whether GitHub told what the token itself may. It does not of fine-grained tokens and those of apps: then `push` is
+    /// what their owner may.
+    pub told: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -43,6 +43,8 @@ pub struct Readers {
 
 /// What one approved, journalled effect may change.
 pub struct Writers {
+    /// The effect's id, e.g. `migrate/1`; names what a child leaves behind.
+    pub effect: String,
     pub github: Arc<dyn github::GithubWrite>,
     pub airflow: Arc<dyn airflow::AirflowWrite>,
     pub checkout: Arc<dyn checkout::CheckoutWrite>,
@@ -102,9 +104,10 @@ impl World {
         self.lock.free(&seen.commit).await
     }
 
-    /// Writers for the one effect that `_authority` was granted for.
-    pub fn writers(&self, _authority: &Authority) -> Writers {
+    /// Writers for the one effect that `authority` was granted for.
+    pub fn writers(&self, authority: &Authority) -> Writers {
         Writers {
+            effect: authority.effect().to_owned(),
             github: self.github.clone(),
             airflow: self.airflow.clone(),
             checkout: self.checkout.clone(),

@@ -79,6 +79,19 @@ pub struct Traces {
     pub exit: PathBuf,
 }
 
+impl Traces {
+    /// Those of the one child that `effect` (e.g. `migrate/1`) starts.
+    pub fn of(workspace: &std::path::Path, effect: &str) -> Self {
+        let name = effect.replace('/', ".");
+        Self { output: workspace.join(format!("{name}.output")), exit: workspace.join(format!("{name}.exit")) }
+    }
+
+    /// A child was started, or was about to be: its output file is there before it is.
+    pub fn begun(&self) -> bool {
+        self.output.exists() || self.exit.exists()
+    }
+}
+
 #[async_trait]
 pub trait CommandRun: CommandRead {
     /// Starts in an own session, tails the output file into `lines`, waits for the durable exit code. When `stop`

@@ -88,6 +88,7 @@ impl Redactor {
             Event::RunResumed { .. }
             | Event::StepStarted { .. }
             | Event::GateAnswered { .. }
+            | Event::DoubtAnswered { .. }
             | Event::Outcome { ended: Ended::Done, .. }
             | Event::Learned { .. } => {}
         }

@@ -229,7 +229,12 @@ fn github<'a>(readers: &'a Readers, runbook: &'a Runbook) -> Vec<BoxFuture<'a, C
 
 async fn permissions(readers: &Readers, repository: &str) -> Check {
     match readers.github.permissions(repository).await {
-        Ok(found) if found.push => Check::new(repository, Verdict::Pass, "may write"),
+        Ok(found) if found.push && found.told => Check::new(repository, Verdict::Pass, "may write"),
+        Ok(found) if found.push => Check::new(
+            repository,
+            Verdict::Unknown,
+            "its owner may write; the token does not tell what it may itself: it needs Contents and Pull requests, read and write",
+        ),
         Ok(_) => Check {
             credentials: true,
             ..Check::new(repository, Verdict::Fail, "may read only: drafts are not seen and nothing can be published")

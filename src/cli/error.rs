@@ -1,11 +1,13 @@
 //! The only place that turns an error into words and an exit code.
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use crate::adapters::ServiceError;
 use crate::adapters::redact::Redactor;
 use crate::engine::Outcome;
 use crate::journal::runs::RunsError;
+use crate::journal::store::JournalError;
 use crate::report::hint::hint;
 
 /// What ends a command: exit code, stable reason, message, next things to do.
@@ -71,11 +73,40 @@ impl From<Outcome> for CliError {
     }
 }
 
+impl CliError {
+    /// A journal is not guessed at. What stands before the damage is whole, and what it tells can be given back.
+    fn damaged(text: String, journal: &Path, line: usize) -> Self {
+        let run = journal.parent().and_then(|run| run.file_name()).unwrap_or_default().display();
+        let path = journal.display();
+        let refused = Self::refused(text);
+        if line < 2 {
+            return refused.next(format!(
+                "nothing of this run can be read: look at the world by hand (catalog-deploy status), then move {} away",
+                journal.parent().unwrap_or(journal).display()
+            ));
+        }
+        refused
+            .next(format!("cut the journal before line {line}, keeping a copy: sed -i.damaged '{line},$d' '{path}'"))
+            .next(format!("then give back what stands before it: catalog-deploy restore {run}"))
+            .next("then look for what may have come after it: catalog-deploy status")
+    }
+}
+
 impl From<RunsError> for CliError {
     fn from(error: RunsError) -> Self {
-        let unknown = matches!(error, RunsError::Unknown { .. });
-        let failed = if unknown { Self::usage(error.to_string()) } else { Self::failed(error.to_string()) };
-        if unknown { failed.next("catalog-deploy history") } else { failed }
+        let text = error.to_string();
+        match &error {
+            RunsError::Unknown { .. } => Self::usage(text).next("catalog-deploy history"),
+            RunsError::Journal(JournalError::Newer { path, .. }) => {
+                let run = path.parent().and_then(|run| run.file_name()).unwrap_or_default().display();
+                Self::refused(text)
+                    .next("go on with it by the version that wrote it, or a newer one")
+                    .next(format!("or only give back what it holds: catalog-deploy restore {run}"))
+            }
+            RunsError::Journal(JournalError::Damaged { path, line, .. }) => Self::damaged(text, path, *line),
+            RunsError::Illegal { path, illegal } => Self::damaged(text, path, illegal.number),
+            RunsError::Journal(_) | RunsError::Disk { .. } => Self::failed(text),
+        }
     }
 }
 

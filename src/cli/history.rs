@@ -18,7 +18,9 @@ pub fn history(settings: &Settings) -> Result<ExitCode, CliError> {
         return data(lines.concat().as_bytes());
     }
     for error in broken {
-        say(&format!("warning: {error}"));
+        let CliError { message, next, .. } = error.into();
+        say(&format!("warning: {message}"));
+        next.iter().for_each(|next| say(&format!("  next: {next}")));
     }
     if runs.is_empty() {
         say("no runs yet; try one without any risk: catalog-deploy rehearse prod");

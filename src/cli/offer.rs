@@ -228,6 +228,7 @@ mod tests {
             events: vec![],
             state: state(refused(), vec![]),
             busy: false,
+            in_part: false,
         };
         let rollback = Parameters { tag: Some("rel-old".into()), ..Parameters::default() };
         assert!(may_close(&open(Some(stored())), &rollback, Asking::Terminal));

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use crate::journal::runs::{Runs, StoredRun};
+use crate::journal::runs::{Runs, RunsError, StoredRun};
+use crate::journal::store::JournalError;
 use crate::runbook::load::Source;
 
 use super::args::ResumeArgs;
@@ -29,8 +30,8 @@ pub async fn resume(settings: Settings, args: ResumeArgs) -> Result<ExitCode, Cl
 pub async fn restore(settings: Settings, run: Option<String>) -> Result<ExitCode, CliError> {
     let runs = Runs::new(&settings.state_directory);
     let stored = match run.as_deref() {
-        Some(run) => runs.load(run)?,
-        None => open(&runs)?.ok_or_else(|| {
+        Some(run) => runs.load_at_least_to_give_back(run)?,
+        None => open_to_give_back(&runs)?.ok_or_else(|| {
             CliError::refused("no run holds anything: there is nothing to restore")
                 .next("see past runs: catalog-deploy history")
         })?,
@@ -51,6 +52,25 @@ fn open(runs: &Runs) -> Result<Option<StoredRun>, CliError> {
     Ok(all.into_iter().rev().find(|run| run.state.open()))
 }
 
+/// The same, of those as well that a newer version wrote.
+fn open_to_give_back(runs: &Runs) -> Result<Option<StoredRun>, CliError> {
+    let (mut all, broken) = runs.all()?;
+    for error in broken {
+        match newer(&error) {
+            Some(run) => all.push(runs.load_at_least_to_give_back(&run)?),
+            None => return Err(error.into()),
+        }
+    }
+    all.sort_by_key(|run| run.state.started_at);
+    Ok(all.into_iter().rev().find(|run| run.state.open()))
+}
+
+/// The run that a newer version wrote.
+fn newer(error: &RunsError) -> Option<String> {
+    let RunsError::Journal(JournalError::Newer { path, .. }) = error else { return None };
+    path.parent()?.file_name()?.to_str().map(str::to_owned)
+}
+
 /// The run that `resume` means: the open one, else the last one if it did not get to its end. Never an older one behind
 /// it: what came after has overtaken it.
 fn newest(runs: &Runs) -> Result<StoredRun, CliError> {
@@ -62,6 +82,17 @@ fn newest(runs: &Runs) -> Result<StoredRun, CliError> {
         .last()
         .filter(|run| run.state.resumable())
         .ok_or_else(|| CliError::refused("there is no run to go on with").next("see past runs: catalog-deploy history"))
+}
+
+/// Neither its journal nor its runbook can be read in full: nothing is given back by guessing.
+fn only_by_the_newer(stored: &StoredRun) -> CliError {
+    let held: Vec<String> = stored.state.held.iter().map(ToString::to_string).collect();
+    let holds = if held.is_empty() { "nothing that this one knows of".to_owned() } else { held.join("; ") };
+    CliError::refused(format!(
+        "run {} was begun by a newer version of catalog-deploy, and this one cannot read its runbook. It holds: {holds}",
+        stored.state.run
+    ))
+    .next("give it back by the version that wrote it, or a newer one")
 }
 
 async fn go(
@@ -76,8 +107,12 @@ async fn go(
     }
     // The run's own frozen runbook, whatever the file says by now.
     let text = runs.runbook(&stored.state.run)?;
-    let loaded = crate::runbook::load(&stored.state.runbook, Source::Frozen, &text)
-        .map_err(|problems| CliError::usage(problems.render(false)))?;
+    let loaded = crate::runbook::load(&stored.state.runbook, Source::Frozen, &text).map_err(|problems| match stored
+        .in_part
+    {
+        false => CliError::usage(problems.render(false)),
+        true => only_by_the_newer(stored),
+    })?;
     if loaded.hash != stored.state.hash {
         return Err(CliError::refused(format!("the frozen runbook of run {} was changed", stored.state.run))
             .next(format!("put it back as it was in {}", stored.directory.display())));

@@ -90,12 +90,17 @@ impl Session {
         self.answers(&plan)?;
         let output = Output::of(&self.settings);
         let world = self.world(&output).await?;
-        let (journal, events) = Journal::open(&stored.directory).map_err(|error| match error {
+        let open = if stored.in_part { Journal::open_to_give_back } else { Journal::open };
+        let (journal, events) = open(&stored.directory).map_err(|error| match error {
             JournalError::Busy { .. } => busy(&stored.state.run),
-            error => CliError::failed(error.to_string()),
+            error => RunsError::from(error).into(),
         })?;
         // As of the moment from which on nobody else writes: another process may have ended it since it was looked at.
-        let state = RunState::replay(&events).map_err(|error| CliError::failed(error.to_string()))?;
+        let state = match stored.in_part {
+            false => RunState::replay(&events).map_err(|error| error.to_string()),
+            true => RunState::owed(&events),
+        }
+        .map_err(CliError::failed)?;
         let state = state.filter(RunState::resumable).ok_or_else(|| {
             CliError::refused(format!("run {} was ended by another process just now", stored.state.run))
                 .next("catalog-deploy history")
@@ -280,9 +285,9 @@ impl Session {
     fn open_run(&self) -> Result<Option<Open>, CliError> {
         let (runs, broken) = self.runs.all().map_err(|error| no_journal(&error))?;
         if let Some(error) = broken.into_iter().next() {
-            let refusal = CliError::refused(format!("a run's journal cannot be read: {error}"))
-                .next("look at it; if nothing of that run is open any more, move its directory away");
-            return Ok(Some(Open { refusal, run: None }));
+            let CliError { message, next, .. } = error.into();
+            let refusal = CliError::refused(format!("a run's journal cannot be read: {message}. Nothing was changed"));
+            return Ok(Some(Open { refusal: CliError { next, ..refusal }, run: None }));
         }
         let open = runs.into_iter().find(|run| run.state.open() && run.state.runbook == self.loaded.name);
         Ok(open.map(|run| {
@@ -292,10 +297,10 @@ impl Session {
                 "is at work in another process".to_owned()
             } else if !holds.is_empty() {
                 format!("still holds {}", holds.join("; "))
-            } else if state.half_way() {
-                "published a release and did not deploy it".to_owned()
-            } else {
+            } else if !state.in_doubt().is_empty() {
                 "left something in doubt".to_owned()
+            } else {
+                format!("did what cannot be taken back ({}), and not what follows from it", state.forever().join("; "))
             };
             let refusal = CliError::refused(format!("run {} is open: it {why}. Nothing was changed", state.run));
             let refusal = if run.busy {

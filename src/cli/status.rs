@@ -57,7 +57,9 @@ pub async fn run(settings: Settings, name: Option<String>) -> Result<ExitCode, C
         }
     }
     for error in broken {
-        text.push_str(&format!("warning    {error}\n"));
+        let CliError { message, next, .. } = error.into();
+        text.push_str(&format!("warning    {message}\n"));
+        text.extend(next.iter().map(|next| format!("             {next}\n")));
     }
     data(text.as_bytes())
 }

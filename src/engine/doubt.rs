@@ -6,9 +6,8 @@ use futures::FutureExt;
 use jiff::Timestamp;
 
 use crate::adapters::ServiceError;
-use crate::event::{Ended, Event};
+use crate::event::{Ended, Event, Evidence, Refusal};
 use crate::facts::FactKind;
-use crate::journal::status::EffectState;
 use crate::plan::PlannedStep;
 use crate::step::{Settled, Trouble};
 
@@ -16,13 +15,6 @@ use super::outcome::Failure;
 use super::run::{PATIENCE, PAUSE, Run, broke};
 
 impl Run<'_> {
-    /// Whether this run changed anything at this step, in this process or an earlier one.
-    pub(super) fn did(&self, step: &str) -> bool {
-        let done =
-            |effect: &EffectState| effect.step == step && effect.returns.is_none() && effect.ended == Some(Ended::Done);
-        self.recorder.state().effects.values().any(done)
-    }
-
     /// Finds out how everything ended that nobody wrote down, before anything else is looked at: while an apply of an
     /// earlier process is at work, Airflow may be down and no other look means anything.
     pub(super) async fn find_out_all(&self) -> Result<(), Failure> {
@@ -41,7 +33,7 @@ impl Run<'_> {
         let state = self.recorder.state();
         let applies = planned.step.gives().contains(&FactKind::Applied);
         state.in_doubt().contains(&planned.head.id)
-            || (applies && state.facts.applied.is_none() && self.did(&planned.head.id))
+            || (applies && state.facts.applied.is_none() && state.did(&planned.head.id))
     }
 
     /// Asks the world how the effects of one step ended, and writes it down.
@@ -58,7 +50,8 @@ impl Run<'_> {
                 }
                 Ok(Settled::InPart) => return self.settle(id, true),
                 Ok(Settled::NoEffect) => return self.settle(id, false),
-                Ok(Settled::Unknown(refusal)) => {
+                Ok(Settled::Unknown(refusal)) => return self.ask_how_it_ended(planned, refusal).await,
+                Ok(Settled::Stuck(refusal)) => {
                     return Err(Trouble::InDoubt { what: refusal.what, next: refusal.next });
                 }
                 Ok(Settled::UnderWay(wait)) => {
@@ -83,6 +76,26 @@ impl Run<'_> {
             };
             self.pause(poll).await?;
         }
+    }
+
+    /// The last resort: a person, who has looked, says how it ended. Nobody's silence is an answer.
+    async fn ask_how_it_ended(&self, planned: &PlannedStep, unknown: Refusal) -> Result<(), Trouble> {
+        let id = &planned.head.id;
+        self.saw(id, Evidence::warning(format!("{}; {}", unknown.what, unknown.next)));
+        let text = format!("{id}: how did it end?");
+        let answers = ["it took effect", "it took no effect", "I do not know: leave it open"];
+        let chosen = self.unless_stopped(async { Ok(self.prompt.choose(&text, &answers).await?) }).await?;
+        let took_effect = match chosen {
+            Some(0) => true,
+            Some(1) => false,
+            _ if self.stop.wanted() => return Err(Trouble::Stopped),
+            _ => {
+                let next = format!("{}; then `catalog-deploy resume` at a terminal asks how it ended", unknown.next);
+                return Err(Trouble::InDoubt { what: unknown.what, next });
+            }
+        };
+        self.recorder.record(Event::DoubtAnswered { step: id.clone(), took_effect })?;
+        self.settle(id, took_effect)
     }
 
     /// Writes down how the effects of `step` that were in doubt ended, now that the world was looked at.

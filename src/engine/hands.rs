@@ -42,15 +42,18 @@ impl Run<'_> {
         let act = Act::new(glance.look(), self.stop.child(), self.world, &ledger, &consent);
         let returned = planned.step.give_back(&act, held).await?;
         match &returned {
-            Returned::Back(how) | Returned::NotOurs(how) => {
-                for effect in self.returning(held) {
-                    self.recorder.ended(&effect, Ended::Done)?;
-                }
-                self.recorder.record(Event::GivenBack { held: held.id.clone(), how: how.clone() })?;
-            }
+            Returned::Back(how) | Returned::NotOurs(how) => self.given_back(held, how.clone())?,
             Returned::NotYet(_) => {}
         }
         Ok(returned)
+    }
+
+    /// Writes down that `held` is owed no more, whichever of several attempts it was.
+    pub(super) fn given_back(&self, held: &Held, how: String) -> Result<(), Trouble> {
+        for effect in self.returning(held) {
+            self.recorder.ended(&effect, Ended::Done)?;
+        }
+        self.recorder.record(Event::GivenBack { held: held.id.clone(), how })
     }
 
     /// Open effects that were to give `held` back: the look just now settled them.
@@ -71,7 +74,9 @@ impl Run<'_> {
         });
         let recorder = self.recorder.clone();
         let emit = Box::new(move |event| recorder.tell(event));
-        Glance { run: self, step: &planned.head.id, in_doubt: state.in_doubt(), state, since, emit, lines }
+        let id = &planned.head.id;
+        let (in_doubt, open, did) = (state.in_doubt(), state.open_effects(id), state.did(id));
+        Glance { run: self, step: id, in_doubt, open, did, state, since, emit, lines }
     }
 }
 
@@ -81,6 +86,8 @@ pub(super) struct Glance<'g> {
     step: &'g str,
     state: RunState,
     in_doubt: Vec<String>,
+    open: Vec<String>,
+    did: bool,
     since: Timestamp,
     emit: Box<dyn Fn(Event) + Send + Sync>,
     lines: LineSink,
@@ -96,6 +103,8 @@ impl Glance<'_> {
             facts: &self.state.facts,
             held: &self.state.held,
             in_doubt: &self.in_doubt,
+            open: &self.open,
+            did: self.did,
             workspace: &self.run.workspace,
             since: self.since,
             emit: &*self.emit,

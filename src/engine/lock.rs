@@ -119,7 +119,6 @@ impl Run<'_> {
             Ok(Taken::Theirs(state)) => {
                 let why = format!("{} was faster", state.record.who);
                 self.recorder.ended(&id, Ended::Refused { why })?;
-                self.recorder.record(Event::GivenBack { held: LOCK_STEP.into(), how: "never taken".into() })?;
                 self.recorder.record(Event::StepStarted { step: LOCK_STEP.into() })?;
                 Ok(Taken::Theirs(state))
             }

@@ -222,6 +222,8 @@ impl Preview<'_> {
             facts,
             held: &[],
             in_doubt: &[],
+            open: &[],
+            did: false,
             workspace: &self.workspace,
             since: self.readers.clock.now(),
             emit,

@@ -236,7 +236,11 @@ impl<'a> Run<'a> {
             match finding.decision {
                 Decision::Satisfied => {
                     self.settle(id, true)?;
-                    return Ok(if acted > 0 || self.did(id) { StepResult::Changed } else { StepResult::Satisfied });
+                    return Ok(if acted > 0 || self.recorder.state().did(id) {
+                        StepResult::Changed
+                    } else {
+                        StepResult::Satisfied
+                    });
                 }
                 Decision::Unhealthy(why) => return Ok(StepResult::Unhealthy { why }),
                 Decision::Inconclusive(why) => return Ok(StepResult::Inconclusive { why }),

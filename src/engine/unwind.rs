@@ -38,7 +38,7 @@ impl Run<'_> {
                 continue;
             }
             let freed = match self.free_lock(&held).await {
-                Ok(how) => self.recorder.record(Event::GivenBack { held: held.id.clone(), how }),
+                Ok(how) => self.given_back(&held, how),
                 Err(trouble) => Err(trouble),
             };
             if let Err(trouble) = freed {

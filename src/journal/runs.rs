@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::status::{Illegal, RunState};
-use super::store::{Journal, JournalError, in_use, private_directory, read, sync_directory};
+use super::store::{Journal, JournalError, in_use, private_directory, read, read_known, sync_directory};
 use crate::event::Stamped;
 
 const RUNBOOK: &str = "runbook.toml";
@@ -43,6 +43,8 @@ pub struct StoredRun {
     pub state: RunState,
     /// A living process is at work on it.
     pub busy: bool,
+    /// A newer version wrote it, and this one knows only a part: good for giving back, not for going on.
+    pub in_part: bool,
 }
 
 impl Runs {
@@ -105,7 +107,24 @@ impl Runs {
                 line: 1,
                 why: "the journal is empty".into(),
             })?;
-        Ok(StoredRun { busy: in_use(&directory), directory, events, state })
+        Ok(StoredRun { busy: in_use(&directory), directory, events, state, in_part: false })
+    }
+
+    /// One run as [`Runs::load`] gives it; where a newer version wrote it, with what this one knows of it.
+    pub fn load_at_least_to_give_back(&self, run: &str) -> Result<StoredRun, RunsError> {
+        match self.load(run) {
+            Err(RunsError::Journal(JournalError::Newer { .. })) => self.load_to_give_back(run),
+            loaded => loaded,
+        }
+    }
+
+    /// A run that a newer version wrote, with what this one knows of it: good for giving back only.
+    fn load_to_give_back(&self, run: &str) -> Result<StoredRun, RunsError> {
+        let directory = self.directory(run);
+        let events = read_known(&directory)?;
+        let damaged = |why: String| JournalError::Damaged { path: directory.join(super::store::JOURNAL), line: 1, why };
+        let state = RunState::owed(&events).map_err(damaged)?.ok_or_else(|| damaged("the journal is empty".into()))?;
+        Ok(StoredRun { busy: in_use(&directory), directory, events, state, in_part: true })
     }
 
     /// All runs that can be read, oldest first, and what is wrong with the others.

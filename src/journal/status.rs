@@ -64,6 +64,8 @@ pub struct EffectState {
     /// `None`: intended, and nobody wrote down how it ended.
     pub ended: Option<Ended>,
     pub returns: Option<String>,
+    /// Obligations (by id) that came with it: not owed where it turns out to have had no effect.
+    pub took: Vec<String>,
     /// What it made permanent, with its place among what is held: owed again where it turns out to have had no effect.
     pub kept: Vec<(usize, Held)>,
     /// Its step cannot take it back.
@@ -135,6 +137,32 @@ impl RunState {
         Ok(Some(state))
     }
 
+    /// What is owed by a run of which only a part can be read, a newer version having written the rest: moves that are
+    /// not told are taken as made. Good for giving back, not for going on.
+    pub fn owed(events: &[Stamped]) -> Result<Option<Self>, String> {
+        let Some((first, rest)) = events.split_first() else { return Ok(None) };
+        let mut state = Self::begin(first)?;
+        for stamped in rest {
+            let (step, before) = match &stamped.event {
+                Event::Intent { step, .. } => (step.clone(), StepState::Looking),
+                Event::Outcome { effect, .. } => match state.effects.get(effect) {
+                    Some(effect) => (effect.step.clone(), StepState::Acting),
+                    None => continue,
+                },
+                Event::GivenBack { .. } | Event::Learned { .. } | Event::RunClosed { .. } => {
+                    (String::new(), StepState::Idle)
+                }
+                _ => continue,
+            };
+            if let Some(known) = state.steps.get_mut(&step) {
+                *known = before;
+            }
+            // What does not fit even so, this version does not understand.
+            let _strange = state.apply(stamped);
+        }
+        Ok(Some(state))
+    }
+
     /// The state after the first event.
     pub fn begin(stamped: &Stamped) -> Result<Self, String> {
         let Event::RunStarted { run, runbook, source, hash, title, mode, who, host, parameters, steps, .. } =
@@ -184,12 +212,16 @@ impl RunState {
                     what: what.clone(),
                     ended: None,
                     returns: returns.clone(),
+                    took: Vec::new(),
                     kept: Vec::new(),
                     forever: *forever,
                 };
                 self.intend(effect, state, holds, keeps)?;
             }
             Event::Outcome { effect, ended } => self.outcome(effect, ended)?,
+            Event::DoubtAnswered { step, .. } if self.open_effects(step).is_empty() => {
+                return Err(format!("nothing of {step} is in doubt"));
+            }
             Event::Learned { fact, .. } => self.facts.learn(fact.clone()),
             Event::GivenBack { held, .. } => self.given_back(held)?,
             Event::StepFinished { step, result } => self.move_step(step, Move::Finish, Some(result))?,
@@ -208,6 +240,7 @@ impl RunState {
             | Event::PollFailed { .. }
             | Event::Output { .. }
             | Event::NotGivenBack { .. }
+            | Event::DoubtAnswered { .. }
             | Event::Warned { .. }
             | Event::Said { .. } => {}
         }
@@ -234,6 +267,7 @@ impl RunState {
             // Taken again after a resume: the first reading is the value from before this run, so it stays.
             if !self.held.iter().any(|it| it.id == held.id) {
                 self.held.push(held.clone());
+                effect.took.push(held.id.clone());
             }
         }
         for id in keeps {
@@ -252,6 +286,8 @@ impl RunState {
         }
         known.ended = Some(ended.clone());
         if matches!(ended, Ended::Refused { .. }) {
+            let took = std::mem::take(&mut known.took);
+            self.held.retain(|held| !took.contains(&held.id));
             while let Some((at, held)) = known.kept.pop() {
                 self.held.insert(at.min(self.held.len()), held);
             }
@@ -288,11 +324,21 @@ impl RunState {
         steps
     }
 
-    /// Ids of the open effects of one step.
+    /// Whether this run changed anything at this step, in any of its processes.
+    pub fn did(&self, step: &str) -> bool {
+        let done =
+            |effect: &EffectState| effect.step == step && effect.returns.is_none() && effect.ended == Some(Ended::Done);
+        self.effects.values().any(done)
+    }
+
+    /// Ids of the effects of one step whose end is not known, oldest first; those that give back are left out.
     pub fn open_effects(&self, step: &str) -> Vec<String> {
-        let open =
-            |(id, effect): (&String, &EffectState)| (effect.step == step && effect.in_doubt()).then(|| id.clone());
-        self.effects.iter().filter_map(open).collect()
+        let open = |(id, effect): (&String, &EffectState)| {
+            (effect.step == step && effect.in_doubt() && effect.returns.is_none()).then(|| id.clone())
+        };
+        let mut open: Vec<String> = self.effects.iter().filter_map(open).collect();
+        open.sort_by_key(|id| id.rsplit('/').next().and_then(|number| number.parse::<usize>().ok()));
+        open
     }
 
     /// Whether anything but the lock was ever meant to be changed. What was refused did not happen.
@@ -305,8 +351,13 @@ impl RunState {
     /// Something that cannot be taken back was done (a release published) and what follows from it was not (the apply):
     /// the world is between two states, so no other run may start.
     pub fn half_way(&self) -> bool {
-        let done = |effect: &EffectState| effect.forever && !matches!(effect.ended, Some(Ended::Refused { .. }));
-        !self.complete() && self.facts.applied.is_none() && self.effects.values().any(done)
+        !self.complete() && self.facts.applied.is_none() && !self.forever().is_empty()
+    }
+
+    /// What was done that cannot be taken back, or may have been.
+    pub fn forever(&self) -> Vec<String> {
+        let done = |effect: &&EffectState| effect.forever && !matches!(effect.ended, Some(Ended::Refused { .. }));
+        self.effects.values().filter(done).map(|effect| effect.what.clone()).collect()
     }
 
     /// Went through to its end.

@@ -72,19 +72,27 @@ impl Journal {
 
     /// Opens an existing journal to go on with it: drops a torn last line and returns what stands before it.
     pub fn open(directory: &Path) -> Result<(Self, Vec<Stamped>), JournalError> {
+        Self::open_as(directory, Newer::Refuse)
+    }
+
+    /// As [`Journal::open`], also where a newer version wrote it: what this one knows of it, to give back what is owed.
+    pub fn open_to_give_back(directory: &Path) -> Result<(Self, Vec<Stamped>), JournalError> {
+        Self::open_as(directory, Newer::PassOver)
+    }
+
+    fn open_as(directory: &Path, newer: Newer) -> Result<(Self, Vec<Stamped>), JournalError> {
         let process = lock_process(directory)?;
         let path = directory.join(JOURNAL);
         let mut file = OpenOptions::new().read(true).append(true).open(&path).map_err(disk("open", &path))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(disk("read", &path))?;
-        let (events, whole) = parse(&path, &bytes)?;
-        if whole < bytes.len() {
-            file.set_len(whole as u64).map_err(disk("truncate", &path))?;
+        let parsed = parse(&path, &bytes, newer)?;
+        if parsed.bytes < bytes.len() {
+            file.set_len(parsed.bytes as u64).map_err(disk("truncate", &path))?;
             file.seek(SeekFrom::End(0)).map_err(disk("seek in", &path))?;
             file.sync_all().map_err(disk("sync", &path))?;
         }
-        let next = events.len() as u64 + 1;
-        Ok((Self { file, path, next, closed: false, _process: process }, events))
+        Ok((Self { file, path, next: parsed.lines + 1, closed: false, _process: process }, parsed.events))
     }
 
     /// Writes one event and waits until it is on disk.
@@ -123,7 +131,24 @@ impl Journal {
 pub fn read(directory: &Path) -> Result<Vec<Stamped>, JournalError> {
     let path = directory.join(JOURNAL);
     let bytes = std::fs::read(&path).map_err(disk("read", &path))?;
-    Ok(parse(&path, &bytes)?.0)
+    decode(&path, &bytes)
+}
+
+/// The events of a journal's bytes; `path` is for the errors alone.
+pub fn decode(path: &Path, bytes: &[u8]) -> Result<Vec<Stamped>, JournalError> {
+    Ok(parse(path, bytes, Newer::Refuse)?.events)
+}
+
+/// As [`read`], also where a newer version wrote it: what this one knows of it.
+pub fn read_known(directory: &Path) -> Result<Vec<Stamped>, JournalError> {
+    let path = directory.join(JOURNAL);
+    let bytes = std::fs::read(&path).map_err(disk("read", &path))?;
+    decode_known(&path, &bytes)
+}
+
+/// As [`decode`], also where a newer version wrote it.
+pub fn decode_known(path: &Path, bytes: &[u8]) -> Result<Vec<Stamped>, JournalError> {
+    Ok(parse(path, bytes, Newer::PassOver)?.events)
 }
 
 /// Whether a living process is at work on the run in `directory`.
@@ -171,43 +196,59 @@ fn checksum(number: u64, record: &str) -> u32 {
     hasher.finalize()
 }
 
-/// All whole lines, and how many bytes they take.
-fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<Stamped>, usize), JournalError> {
-    let mut events = Vec::new();
-    let mut whole = 0;
+/// What stands in a journal.
+#[derive(Default)]
+struct Parsed {
+    events: Vec<Stamped>,
+    /// Whole lines, those that were passed over included.
+    lines: u64,
+    /// How many bytes these lines take.
+    bytes: usize,
+}
+
+/// What to do with lines that a newer version wrote.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Newer {
+    Refuse,
+    /// Keep what can be read of them. Enough to know what is owed, not to go on.
+    PassOver,
+}
+
+/// All whole lines.
+fn parse(path: &Path, bytes: &[u8], newer: Newer) -> Result<Parsed, JournalError> {
+    let mut parsed = Parsed::default();
     for (index, raw) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
         if raw.last() != Some(&b'\n') {
             break;
         }
         let damaged = |why: String| JournalError::Damaged { path: path.to_owned(), line: index + 1, why };
         let text = std::str::from_utf8(raw).map_err(|error| damaged(error.to_string()))?;
-        events.push(parse_line(index as u64 + 1, text.trim_end_matches('\n')).map_err(|error| match error {
-            LineError::Damaged(why) => damaged(why),
-            LineError::Newer(found) => JournalError::Newer { path: path.to_owned(), found },
-        })?);
-        whole += raw.len();
+        let record = checked(index as u64 + 1, text.trim_end_matches('\n')).map_err(damaged)?;
+        let format = record.get("format").and_then(serde_json::Value::as_u64);
+        if let Some(found) = format.filter(|it| *it > u64::from(FORMAT) && newer == Newer::Refuse) {
+            let found = u32::try_from(found).unwrap_or(u32::MAX);
+            return Err(JournalError::Newer { path: path.to_owned(), found });
+        }
+        match serde_json::from_value(record) {
+            Ok(event) => parsed.events.push(event),
+            Err(_) if newer == Newer::PassOver && index > 0 => {}
+            Err(error) => return Err(damaged(error.to_string())),
+        }
+        parsed.lines += 1;
+        parsed.bytes += raw.len();
     }
-    Ok((events, whole))
+    Ok(parsed)
 }
 
-enum LineError {
-    Damaged(String),
-    Newer(u32),
-}
-
-fn parse_line(number: u64, text: &str) -> Result<Stamped, LineError> {
-    let damaged = |why: &str| LineError::Damaged(why.to_owned());
-    let (head, record) = text.split_once(RECORD).ok_or_else(|| damaged("not a journal line"))?;
-    let record = record.strip_suffix('}').ok_or_else(|| damaged("the line is cut"))?;
+/// The record of a line whose number and checksum fit.
+fn checked(number: u64, text: &str) -> Result<serde_json::Value, String> {
+    let (head, record) = text.split_once(RECORD).ok_or("not a journal line")?;
+    let record = record.strip_suffix('}').ok_or("the line is cut")?;
     let expected = format!("{{\"n\":{number},\"crc\":\"{:08x}\"", checksum(number, record));
     if head != expected {
-        return Err(damaged("number or checksum does not fit the line"));
+        return Err("number or checksum does not fit the line".into());
     }
-    let value: serde_json::Value = serde_json::from_str(record).map_err(|error| damaged(&error.to_string()))?;
-    if let Some(found) = value.get("format").and_then(serde_json::Value::as_u64).filter(|it| *it > u64::from(FORMAT)) {
-        return Err(LineError::Newer(u32::try_from(found).unwrap_or(u32::MAX)));
-    }
-    serde_json::from_value(value).map_err(|error| damaged(&error.to_string()))
+    serde_json::from_str(record).map_err(|error| error.to_string())
 }
 
 fn disk(what: &'static str, path: &Path) -> impl Fn(std::io::Error) -> JournalError {

@@ -55,6 +55,19 @@ pub struct Options {
     pub seed: u64,
     /// Added to every answer, for benchmarks.
     pub answer_delay: Duration,
+    /// Instead of the world's own.
+    pub infrastructure: Option<Elsewhere>,
+}
+
+/// An infrastructure repository that somebody else made and applied. `terraform_data` resources named `user_data` (its
+/// input is the image tag) and `instance` stand for what runs.
+#[derive(Debug, Clone)]
+pub struct Elsewhere {
+    pub checkout: PathBuf,
+    /// The bare repository behind it, as a directory.
+    pub remote: PathBuf,
+    /// Terraform's state, as a file of its own format.
+    pub state: PathBuf,
 }
 
 impl Options {
@@ -66,6 +79,7 @@ impl Options {
             faults: Vec::new(),
             seed: 1,
             answer_delay: Duration::ZERO,
+            infrastructure: None,
         }
     }
 }

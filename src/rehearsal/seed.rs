@@ -77,6 +77,7 @@ pub(super) fn state(options: &Options) -> State {
         timeline: Vec::new(),
         played: Default::default(),
         reads: 0,
+        github_used: 0,
         next_id: 170_000_000 + options.seed % 1_000_000,
     };
     releases(&mut state, options);

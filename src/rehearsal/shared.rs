@@ -109,11 +109,19 @@ impl Shared {
     }
 
     pub(super) fn checkout(&self) -> PathBuf {
-        self.options.directory.join("infrastructure")
+        let own = || self.options.directory.join("infrastructure");
+        self.options.infrastructure.as_ref().map_or_else(own, |elsewhere| elsewhere.checkout.clone())
     }
 
     pub(super) fn remote(&self) -> PathBuf {
-        self.options.directory.join("infrastructure.git")
+        let own = || self.options.directory.join("infrastructure.git");
+        self.options.infrastructure.as_ref().map_or_else(own, |elsewhere| elsewhere.remote.clone())
+    }
+
+    /// Terraform's state.
+    pub(super) fn terraform_state(&self) -> PathBuf {
+        let own = || self.checkout().join("environments/prod/terraform.tfstate");
+        self.options.infrastructure.as_ref().map_or_else(own, |elsewhere| elsewhere.state.clone())
     }
 
     /// The file that `just bump` picks the newest tag from.

@@ -173,6 +173,8 @@ pub struct State {
     /// Faults that happen once and have happened.
     pub(super) played: HashSet<Fault>,
     pub(super) reads: u64,
+    /// Requests that GitHub counted against the limit.
+    pub(super) github_used: u64,
     pub(super) next_id: u64,
 }
 

@@ -38,10 +38,12 @@ impl World {
         let options = Options { directory: options.directory.canonicalize()?, ..options };
         let tools = Tools::find(&options.directory, crate::adapters::process::inherited("PATH"))?;
         let (prepared, building) = (options.clone(), tools.clone());
-        tokio::task::spawn_blocking(move || infrastructure::create(&prepared, &building))
-            .await
-            .context("building the infrastructure repository was interrupted")?
-            .context("could not build the rehearsal's infrastructure repository")?;
+        if options.infrastructure.is_none() {
+            tokio::task::spawn_blocking(move || infrastructure::create(&prepared, &building))
+                .await
+                .context("building the infrastructure repository was interrupted")?
+                .context("could not build the rehearsal's infrastructure repository")?;
+        }
         let log = OpenOptions::new().create(true).append(true).open(options.directory.join("requests.ndjson"))?;
         let secrets = secrets(&options.directory)?;
         let state = seed::state(&options);

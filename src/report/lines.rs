@@ -195,6 +195,7 @@ impl<W: Write + Send> Sink for Lines<W> {
                 let what = self.held.effect(effect);
                 self.say(at, &format!("not known whether it happened: {what}: {why}"));
             }
+            Event::DoubtAnswered { step, took_effect } => self.of(at, step, words::doubt_answered(*took_effect)),
             Event::GivenBack { held, how } if normal => {
                 let name = self.held.name(held);
                 self.say(at, &format!("given back: {}", words::given_back(&name, how)));

@@ -80,6 +80,11 @@ pub fn answered_by(by: AnsweredBy) -> &'static str {
     }
 }
 
+/// What a person said of an effect whose end nothing else could tell.
+pub fn doubt_answered(took_effect: bool) -> &'static str {
+    if took_effect { "a person looked: it took effect" } else { "a person looked: it took no effect" }
+}
+
 /// What has to be typed for a yes.
 pub fn needed(question: &Question) -> &str {
     match &question.strength {

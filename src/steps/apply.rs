@@ -18,10 +18,10 @@ use self::plan_judgement::{Judgement, judge_plan};
 use self::question::{Asked, Binding, binding, crosses_airflow_version, question};
 pub use self::resolve::{Landed, landed};
 use self::resolve::{remember_approved, whole};
-use self::terraform_says::{nothing_applied, plan_failed};
+use self::terraform_says::{last_words, lock_left, nothing_applied, plan_failed};
 use self::traces::{latest_traces, next_traces};
 use super::infrastructure::{deploy_attributes, held_at, infrastructure, refused, target};
-use super::transcript::{Transcript, tail};
+use super::transcript::Transcript;
 use crate::adapters::checkout::{Location, Plan, Planned, Tree};
 use crate::adapters::process::{Command, Exit, LineSink};
 use crate::adapters::{Cause, ServiceError, Writers};
@@ -210,7 +210,7 @@ async fn settle_doubt(look: Look<'_>) -> Result<(Option<Evidence>, Settled), Tro
         }
     }
     if let Some(refusal) = errored_state(&look).await? {
-        return Ok((None, Settled::Unknown(refusal)));
+        return Ok((None, Settled::Stuck(refusal)));
     }
     Ok(match landed(look).await? {
         Landed::Yes => (
@@ -256,7 +256,9 @@ impl Step for Apply {
                     return Ok(Finding { decision: Decision::Satisfied, evidence, learned });
                 }
                 Settled::UnderWay(wait) => return Ok(Finding::new(Decision::Wait(wait))),
-                Settled::Unknown(refusal) => return Ok(Finding::new(Decision::Blocked(vec![refusal]))),
+                Settled::Unknown(refusal) | Settled::Stuck(refusal) => {
+                    return Ok(Finding::new(Decision::Blocked(vec![refusal])));
+                }
                 Settled::InPart | Settled::NoEffect => {}
             }
         }
@@ -380,8 +382,8 @@ async fn carry_out(
     let output = transcript.text();
     let why = match ended {
         Ok(Exit::Code(0)) => return Ok(()),
-        Ok(Exit::Code(code)) => format!("it ended with exit {code}: {}", tail(&output, 4)),
-        Ok(Exit::Signal(signal)) => format!("it was ended by signal {signal}: {}", tail(&output, 4)),
+        Ok(Exit::Code(code)) => format!("it ended with exit {code}{}", said(&output)),
+        Ok(Exit::Signal(signal)) => format!("it was ended by signal {signal}{}", said(&output)),
         Err(error) if error.surely_refused() => return Err(error),
         Err(error) => error.cause.to_string(),
     };
@@ -391,7 +393,11 @@ async fn carry_out(
     }
     if let Ok(Some(refusal)) = errored_state(&look).await {
         let text = format!("{why}; {}", refusal.what);
-        *partly.lock().unwrap_or_else(PoisonError::into_inner) = Some(refusal.next);
+        let next = match lock_left(&output) {
+            Some(first) => format!("{first}; then {}", refusal.next),
+            None => refusal.next,
+        };
+        *partly.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
         return failed(Cause::Failed(text));
     }
     match landed(look).await {
@@ -408,6 +414,12 @@ async fn carry_out(
             failed(Cause::Failed(format!("{why}; and it could not be found out how much it did: {trouble}")))
         }
     }
+}
+
+/// The last words of what was said; nothing where it was said to the terminal.
+fn said(output: &str) -> String {
+    let last = last_words(output);
+    if last.is_empty() { String::new() } else { format!(": {last}") }
 }
 
 /// `partly`: it is known that it took effect in part, and this is the way on.

@@ -2,10 +2,12 @@
 //! that was meant. With `--tag` the tag must exist already. Side by side with that: what runs in production now.
 
 mod advice;
+mod before;
 mod judge;
 mod tagging;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,12 +17,13 @@ use crate::adapters::checkout::Tree;
 use crate::adapters::github::{Release, RunFilter, WorkflowRun};
 use crate::adapters::registry::{Manifest, airflow_version};
 use crate::event::{Evidence, Question, Refusal};
-use crate::facts::{Fact, FactKind, ImageFact, RunningFact, TargetFact};
+use crate::facts::{Fact, FactKind, ImageFact, TargetFact};
 use crate::release;
 use crate::runbook::schema::Span;
 use crate::step::{Act, Decision, Finding, Look, Step, Trouble, Undo, Wait};
 use crate::steps::declared::{self, short_digest};
-use crate::steps::running::{Running, running_tag};
+use crate::steps::running::Running;
+use before::{RunningImage, deployed_meanwhile, previous_release, running_image, running_now, teach_running};
 use judge::Earlier;
 use tagging::Progress;
 
@@ -28,6 +31,8 @@ pub struct ImageReady {
     tag_workflow: Option<String>,
     wait: Duration,
     poll: Duration,
+    /// This process has read what runs, so it need not be compared with what an earlier one read.
+    read: AtomicBool,
 }
 
 /// What GitHub says about the release while its tag is missing.
@@ -40,7 +45,7 @@ struct Publication {
 impl ImageReady {
     /// Waits up to `wait`, asking every `poll`; watches `tag_workflow` meanwhile, where the runbook names it.
     pub fn new(tag_workflow: Option<String>, wait: Span, poll: Span) -> Self {
-        Self { tag_workflow, wait: wait.0, poll: poll.0 }
+        Self { tag_workflow, wait: wait.0, poll: poll.0, read: AtomicBool::new(false) }
     }
 
     async fn look_at(&self, look: Look<'_>, tag: &str, rollback: bool) -> Result<Finding, Trouble> {
@@ -282,48 +287,6 @@ impl ImageReady {
     }
 }
 
-/// What ran before this deploy: as read earlier in this run, since after the apply another tag runs.
-async fn running_now(look: Look<'_>) -> Result<Running, Trouble> {
-    match &look.facts.running {
-        Some(fact) => Ok(Running { fact: Some(fact.clone()), evidence: Vec::new() }),
-        None => running_tag(look.readers, look.runbook).await,
-    }
-}
-
-fn teach_running(mut finding: Finding, running: Running) -> Finding {
-    finding.evidence.extend(running.evidence);
-    match running.fact {
-        Some(fact) => finding.learned(Fact::Running(fact)),
-        None => finding,
-    }
-}
-
-/// `None` where it is not known which tag runs, or that is not on the registry any more.
-type RunningImage = Option<(ImageFact, Manifest)>;
-
-/// The image that runs now, by its tag.
-async fn running_image(look: &Look<'_>, running: Option<&RunningFact>) -> Result<RunningImage, ServiceError> {
-    let (Some(running), Some(registry)) = (running, &look.runbook.registry) else { return Ok(None) };
-    let reader = &look.readers.registry;
-    let Some(manifest) = reader.manifest(&registry.image, &running.tag).await? else { return Ok(None) };
-    let airflow_version = match &look.facts.running_image {
-        Some(known) if known.tag == running.tag => known.airflow_version.clone(),
-        _ => airflow_version(&reader.environment(&registry.image, &manifest.digest).await?),
-    };
-    let digest = manifest.digest.clone();
-    Ok(Some((ImageFact { tag: running.tag.clone(), digest, airflow_version }, manifest)))
-}
-
-/// The newest release on the registry that is older than `tag`.
-async fn previous_release(look: &Look<'_>, tag: &str) -> Result<Option<Earlier>, ServiceError> {
-    let (Some(shape), Some(registry)) = (&look.runbook.release, &look.runbook.registry) else { return Ok(None) };
-    let tags = look.readers.registry.tags(&registry.image).await?;
-    let older: Vec<String> = tags.into_iter().filter(|other| other.as_str() < tag).collect();
-    let Some(previous) = release::recent(shape, &older, 1).pop() else { return Ok(None) };
-    let manifest = look.readers.registry.manifest(&registry.image, &previous).await?;
-    Ok(manifest.map(|manifest| Earlier { tag: previous, manifest }))
-}
-
 #[async_trait]
 impl Step for ImageReady {
     /// Ordering only: with `--tag` nobody gives it, and the tag itself is the target.
@@ -340,6 +303,10 @@ impl Step for ImageReady {
     }
 
     async fn observe(&self, look: Look<'_>) -> Result<Finding, Trouble> {
+        let first = !self.read.swap(true, Ordering::SeqCst);
+        if first && let Some(refusal) = deployed_meanwhile(&look).await? {
+            return Ok(Finding::new(Decision::Blocked(vec![refusal])));
+        }
         if let Some(tag) = &look.parameters.tag {
             let shape = declared::release(look.runbook)?;
             if let Some(refusal) = release::explain(shape, tag) {
@@ -380,8 +347,9 @@ impl Step for ImageReady {
     async fn guard(&self, look: Look<'_>) -> Result<Vec<Refusal>, Trouble> {
         let Some(image) = &look.facts.image else { return Ok(Vec::new()) };
         let registry = declared::registry(look.runbook)?;
-        let now = look.readers.registry.digest(&registry.image, &image.tag).await?;
-        Ok(moved(image, now.as_deref()).into_iter().collect())
+        let digest = async { Ok(look.readers.registry.digest(&registry.image, &image.tag).await?) };
+        let (now, deployed) = futures::try_join!(digest, deployed_meanwhile(&look))?;
+        Ok(moved(image, now.as_deref()).into_iter().chain(deployed).collect())
     }
 
     async fn act(&self, _act: Act<'_>, _question: &Question) -> Result<(), Trouble> {

@@ -125,14 +125,12 @@ impl PublishRelease {
         // Three questions that do not wait for each other: which draft, which builds, which image.
         let drafts = async {
             let releases = reader.releases(&github.repository).await?;
-            if !releases.iter().any(|release| release.draft) {
-                self.may_see_drafts(&look).await?;
-            }
+            let told = releases.iter().any(|release| release.draft) || self.may_see_drafts(&look).await?;
             let taken = match target_of(&releases) {
                 Some(tag) => look.readers.registry.digest(&registry.image, &tag).await,
                 None => Ok(None),
             };
-            Ok::<_, Trouble>((releases, taken))
+            Ok::<_, Trouble>((releases, told, taken))
         };
         let image = async {
             let latest = look.readers.registry.manifest(&registry.image, "latest").await?;
@@ -143,10 +141,14 @@ impl PublishRelease {
             Ok::<_, ServiceError>((latest, environment))
         };
         let (drafts, builds, image) = futures::join!(drafts, self.built(&look), image);
-        let ((releases, taken), (runs, candidates, digests), (latest, environment)) = (drafts?, builds?, image?);
+        let ((releases, told, taken), (runs, candidates, digests), (latest, environment)) = (drafts?, builds?, image?);
         let chosen = draft::choose(shape, &releases, look.parameters.allow_empty_release);
         let target = target_of(&releases);
         let mut refusals = chosen.as_ref().err().cloned().unwrap_or_default();
+        if !told {
+            let hint = "; if there is a draft, this token may not see it: it needs Contents, read and write";
+            refusals.iter_mut().for_each(|refusal| refusal.next.push_str(hint));
+        }
         let pending = latest::pending(&runs);
         if refusals.is_empty()
             && let Some(wait) = self.wait_for(&pending)
@@ -259,11 +261,13 @@ impl PublishRelease {
         })
     }
 
-    /// Drafts are seen only with push access, so "no draft" means nothing without it.
-    async fn may_see_drafts(&self, look: &Look<'_>) -> Result<(), Trouble> {
+    /// Drafts are seen only with push access, so "no draft" means nothing without it. `false` where GitHub does not tell
+    /// what the token may.
+    async fn may_see_drafts(&self, look: &Look<'_>) -> Result<bool, Trouble> {
         let github = declared::github(look.runbook)?;
-        if look.readers.github.permissions(&github.repository).await?.push {
-            return Ok(());
+        let found = look.readers.github.permissions(&github.repository).await?;
+        if found.push {
+            return Ok(found.told);
         }
         let cause = Cause::Forbidden("these credentials have no push access, and only with it drafts are seen".into());
         Err(ServiceError::new("GitHub", format!("GET /repos/{}/releases", github.repository), cause).into())

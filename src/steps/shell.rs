@@ -1,30 +1,38 @@
 //! A command of the runbook: `check` reads, `run` changes, `undo` gives back.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::apply::traces::next_traces;
 use super::transcript::{Transcript, tail};
-use crate::adapters::process::{Command, Exit};
+use crate::adapters::process::{Command, Exit, LineSink, Traces};
 use crate::adapters::{Cause, ServiceError, Writers};
-use crate::event::{Evidence, Question, Strength};
+use crate::event::{Evidence, Question, Refusal, Strength};
 use crate::facts::{Held, Place, Thing};
 use crate::plan::digest::digest;
-use crate::step::{Act, Decision, Effect, Finding, Look, Returned, Step, Trouble, Undo};
+use crate::step::{Act, Decision, Effect, Finding, Look, Returned, Settled, Step, Trouble, Undo, Wait};
 
 pub struct Shell {
     title: String,
     check: Option<Vec<String>>,
     run: Vec<String>,
     undo: Option<Vec<String>>,
-    /// Without `check` the world cannot be asked. Later processes skip the step by its journalled result.
-    done: AtomicBool,
 }
+
+/// How long a look waits for a child of an earlier process before it says that it is still at work.
+const GLANCE: Duration = Duration::from_millis(500);
+/// How long such a child is waited for in all.
+const ORPHAN: Duration = Duration::from_secs(3600);
 
 impl Shell {
     pub fn new(title: String, check: Option<Vec<String>>, run: Vec<String>, undo: Option<Vec<String>>) -> Self {
-        Self { title, check, run, undo, done: AtomicBool::new(false) }
+        Self { title, check, run, undo }
+    }
+
+    /// Its effect is to be given back, and was not yet.
+    fn holds(&self, look: &Look<'_>) -> bool {
+        look.held.iter().any(|held| held.id == held_id(look.step))
     }
 
     fn question(&self, step: &str) -> Question {
@@ -47,6 +55,10 @@ impl Shell {
     }
 }
 
+fn held_id(step: &str) -> String {
+    format!("{step}/shell")
+}
+
 fn command(look: &Look<'_>, argv: &[String]) -> Command {
     let directory = look.runbook.infrastructure.as_ref().map(|_| look.readers.checkout.root());
     Command { argv: argv.to_vec(), directory, ..Command::default() }
@@ -55,7 +67,7 @@ fn command(look: &Look<'_>, argv: &[String]) -> Command {
 /// Runs a recorded child to its end; any end but exit 0 may have changed something.
 async fn carry_out(act: &Act<'_>, writers: Writers, argv: &[String]) -> Result<(), ServiceError> {
     let (transcript, lines) = Transcript::over(act.look.lines);
-    let traces = next_traces(act.look.workspace, act.look.step);
+    let traces = Traces::of(act.look.workspace, &writers.effect);
     let command = command(&act.look, argv);
     let recorded = writers.commands.run_recorded(&command, &traces, lines, act.stop.clone()).await?;
     let how = match recorded.exit {
@@ -79,14 +91,10 @@ impl Step for Shell {
     async fn observe(&self, look: Look<'_>) -> Result<Finding, Trouble> {
         let change = || Decision::Change(self.question(look.step));
         let Some(check) = &self.check else {
-            if self.done.load(Ordering::SeqCst) {
-                return Ok(Finding::satisfied(format!("`{}` ended with exit 0", self.run.join(" "))));
-            }
-            if look.in_doubt.iter().any(|step| step == look.step) {
-                return Ok(Finding::new(Decision::Unknown(crate::event::Refusal {
-                    what: format!("`{}` was started, and it is not known whether it took effect", self.run.join(" ")),
-                    next: "look for its effect yourself; a `check` command in the runbook would tell".into(),
-                })));
+            // The world cannot be asked, so the journal tells. What was taken back has to be done again.
+            let stands = if self.undo.is_some() { self.holds(&look) } else { look.did };
+            if stands {
+                return Ok(Finding::satisfied(format!("`{}` ended well", self.run.join(" "))));
             }
             let unseen = Evidence::not_previewable("the runbook gives no command to check whether it is needed");
             return Ok(Finding::new(change()).saw(unseen));
@@ -96,16 +104,52 @@ impl Step for Shell {
         Ok(match finished.code {
             Some(0) => Finding::satisfied(format!("`{line}` says that there is nothing to do")),
             Some(code) => Finding::new(change()).saw(Evidence::verified(format!("`{line}` ended with exit {code}"))),
-            None => Finding::new(Decision::Unknown(crate::event::Refusal {
+            None => Finding::new(Decision::Unknown(Refusal {
                 what: format!("`{line}` was ended by a signal"),
                 next: "run it yourself to see why".into(),
             })),
         })
     }
 
+    /// Waits for the command where an earlier process left it running. Then its check tells; without one its exit code
+    /// does, and where it failed or left none, nobody but a person can.
+    async fn settle(&self, look: Look<'_>) -> Result<Settled, Trouble> {
+        let line = self.run.join(" ");
+        let traces = look.open.last().map(|effect| Traces::of(look.workspace, effect)).filter(Traces::begun);
+        let Some(traces) = traces else { return Ok(Settled::NoEffect) };
+        let quiet: LineSink = Arc::new(|_: &str| ());
+        let Ok(ended) = tokio::time::timeout(GLANCE, look.readers.commands.wait_recorded(&traces, quiet)).await else {
+            return Ok(Settled::UnderWay(Wait {
+                on: format!("`{line}`, which an earlier process of this run started, to end"),
+                poll: Duration::from_secs(2),
+                at_most: ORPHAN,
+                next: format!("look at {}, then `catalog-deploy resume`", traces.output.display()),
+                refuse_after: false,
+            }));
+        };
+        let ended = ended?;
+        if self.check.is_some() {
+            return Ok(match self.observe(look).await?.decision {
+                Decision::Satisfied => Settled::TookEffect(Vec::new()),
+                Decision::Unknown(refusal) => Settled::Unknown(refusal),
+                _ => Settled::NoEffect,
+            });
+        }
+        let how = match ended {
+            Some(Exit::Code(0)) => return Ok(Settled::TookEffect(Vec::new())),
+            Some(Exit::Code(code)) => format!("ended with exit {code}"),
+            Some(Exit::Signal(signal)) => format!("was ended by signal {signal}"),
+            None => "was started, and left no exit code".into(),
+        };
+        Ok(Settled::Unknown(Refusal {
+            what: format!("`{line}` {how}, and it is not known whether it took effect"),
+            next: format!("look for its effect, and at {}", traces.output.display()),
+        }))
+    }
+
     async fn act(&self, act: Act<'_>, _question: &Question) -> Result<(), Trouble> {
         let holds = self.undo.iter().map(|undo| Held {
-            id: format!("{}/shell", act.look.step),
+            id: held_id(act.look.step),
             step: act.look.step.to_owned(),
             thing: Thing::Shell { undo: undo.clone() },
             place: Place::World,
@@ -113,10 +157,7 @@ impl Step for Shell {
         let line = self.run.join(" ");
         let effect = Effect { what: format!("run `{line}`"), holds: holds.collect(), keeps: Vec::new() };
         match act.change(effect, |writers| carry_out(&act, writers, &self.run)).await {
-            Ok(()) => {
-                self.done.store(true, Ordering::SeqCst);
-                Ok(())
-            }
+            Ok(()) => Ok(()),
             Err(Trouble::InDoubt { what, .. }) => Err(Trouble::Failed {
                 what,
                 next: format!("find out what `{line}` has changed, then `catalog-deploy resume`"),
@@ -130,6 +171,9 @@ impl Step for Shell {
             return Ok(Returned::NotOurs(format!("{held}: this step holds what its undo command gives back")));
         };
         let line = undo.join(" ");
+        if self.check.is_some() && !matches!(self.observe(act.look).await?.decision, Decision::Satisfied) {
+            return Ok(Returned::Back("its check finds nothing of it".into()));
+        }
         act.change(Effect::new(format!("run `{line}`")), |writers| carry_out(act, writers, undo)).await?;
         Ok(Returned::Back(format!("ran `{line}`")))
     }

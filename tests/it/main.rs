@@ -14,6 +14,7 @@ mod readme;
 mod reads;
 mod rollback;
 mod runs;
+mod secrets;
 mod startup;
 mod support;
 mod terminal;

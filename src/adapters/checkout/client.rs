@@ -98,11 +98,10 @@ impl Checkout {
             .await
     }
 
-    pub(super) async fn read_bytes_at(&self, commit: &str, file: &str) -> Result<Vec<u8>> {
+    /// As git stores them: what a commit is made of.
+    pub(super) async fn stored(&self, commit: &str, file: &str) -> Result<Vec<u8>> {
         self.verified().await?;
-        blob(&self.git, commit, file)
-            .await?
-            .ok_or_else(|| ServiceError::new("git", file, Cause::NotFound(format!("{commit} has no file {file}"))))
+        blob(&self.git, commit, file).await?.ok_or_else(|| absent(commit, file))
     }
 
     async fn in_progress(&self) -> Result<Option<String>> {
@@ -132,14 +131,22 @@ impl Checkout {
     }
 }
 
-/// `None` where the commit has no such file.
+fn absent(commit: &str, file: &str) -> ServiceError {
+    ServiceError::new("git", file, Cause::NotFound(format!("{commit} has no file {file}")))
+}
+
+/// The file's bytes as git stores them; `None` where the commit has no such file.
 async fn blob(git: &Git, commit: &str, file: &str) -> Result<Option<Vec<u8>>> {
+    match object(git, commit, file).await? {
+        Some(object) => Ok(Some(git.output(&["cat-file", "blob", &object]).await?)),
+        None => Ok(None),
+    }
+}
+
+async fn object(git: &Git, commit: &str, file: &str) -> Result<Option<String>> {
     let entry = git.output(&["ls-tree", "-z", "--full-tree", commit, "--", file]).await?;
     let entry = String::from_utf8_lossy(&entry).into_owned();
-    let Some(object) = entry.split(['\t', '\0']).next().and_then(|head| head.split(' ').nth(2)) else {
-        return Ok(None);
-    };
-    Ok(Some(git.output(&["cat-file", "blob", object]).await?))
+    Ok(entry.split(['\t', '\0']).next().and_then(|head| head.split(' ').nth(2)).map(str::to_owned))
 }
 
 fn work_tree(options: &CheckoutOptions, git: &Git) -> WorkTree {
@@ -210,7 +217,9 @@ impl CheckoutRead for Checkout {
     }
 
     async fn read_at(&self, commit: &str, file: &str) -> Result<Vec<u8>> {
-        self.read_bytes_at(commit, file).await
+        self.verified().await?;
+        object(&self.git, commit, file).await?.ok_or_else(|| absent(commit, file))?;
+        self.git.output(&["cat-file", "--filters", &format!("{commit}:{file}")]).await
     }
 
     async fn attribute(&self, at: &Location) -> Result<Attribute> {
@@ -240,12 +249,12 @@ impl CheckoutRead for Checkout {
 
     async fn arguments(&self, argv: &[String]) -> Result<Arguments> {
         self.verified().await?;
-        if !recipe::is_just(argv) {
-            return Ok(Arguments::Unknown);
-        }
-        let dump = [&argv[0], "--dump", "--dump-format", "json"].map(str::to_owned);
+        let Some(call) = recipe::call(argv) else { return Ok(Arguments::Unknown) };
+        let mut dump = vec![argv[0].clone()];
+        dump.extend(call.options.iter().cloned());
+        dump.extend(["--dump", "--dump-format", "json"].map(str::to_owned));
         let finished = self.options.commands.read(&self.tree.command(&dump)).await?;
-        Ok(if finished.success() { recipe::arguments(&finished.stdout, argv) } else { Arguments::Unknown })
+        Ok(if finished.success() { recipe::arguments(&finished.stdout, call.recipe) } else { Arguments::Unknown })
     }
 
     async fn remote_branch(&self, branch: &str) -> Result<Option<String>> {

@@ -116,7 +116,18 @@ impl Git {
 
     async fn start(&self, arguments: &[&str], input: &[u8], deadline: Option<Duration>) -> Result<Finished> {
         // Hooks and the file system monitor are other people's programs: neither belongs into a deploy's look.
-        let fixed = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "gc.auto=0"];
+        // An askpass of the desktop is a prompt in a window, where nobody may be; a GIT_ASKPASS was chosen for this shell.
+        let fixed = [
+            "git",
+            "-c",
+            "core.fsmonitor=false",
+            "-c",
+            "core.hooksPath=/dev/null",
+            "-c",
+            "core.askPass=",
+            "-c",
+            "gc.auto=0",
+        ];
         let argv = fixed.iter().chain(arguments).map(|word| (*word).to_owned()).collect();
         let command = Command { argv, directory: Some(self.directory.clone()), environment: self.environment.clone() };
         let how = Capture { bound: 256 << 20, deadline, input: input.to_vec(), own_group: deadline.is_some() };
@@ -145,21 +156,48 @@ fn request(arguments: &[&str]) -> String {
 fn sorted(said: &str, code: Option<i32>) -> Cause {
     let any = |words: &[&str]| words.iter().any(|word| said.contains(word));
     let lines = said.replace('\n', "; ");
+    if let Some(status) = http_status(said) {
+        return match status {
+            401 => Cause::Unauthorized(lines),
+            403 => Cause::Forbidden(lines),
+            404 => Cause::NotFound(lines),
+            // git does not pass on for how long.
+            429 => Cause::RateLimited { retry_after: Duration::from_secs(60) },
+            500.. => Cause::Broken { status, message: lines },
+            _ => Cause::Rejected { status, message: lines },
+        };
+    }
     if any(&["Could not resolve host", "Connection refused", "Network is unreachable", "Failed to connect to"]) {
         Cause::Unreachable(lines)
     } else if any(&["Authentication failed", "could not read Username", "could not read Password", "(publickey"]) {
         Cause::Unauthorized(lines)
-    } else if any(&["returned error: 403", "Permission to ", "access denied"]) {
+    } else if any(&["Permission to ", "access denied"]) {
         Cause::Forbidden(lines)
-    } else if any(&["Repository not found", "does not appear to be a git repository"]) {
+    } else if any(&["Repository not found", "does not appear to be a git repository", "' not found"]) {
         Cause::NotFound(lines)
-    } else if any(&["timed out", "early EOF", "unexpected disconnect", "hung up unexpectedly", "Connection reset"]) {
+    } else if any(&[
+        "timed out",
+        "early EOF",
+        "unexpected disconnect",
+        "hung up unexpectedly",
+        "Connection reset",
+        "Empty reply from server",
+        "RPC failed",
+    ]) {
         Cause::NoAnswer(lines)
     } else if lines.is_empty() {
         Cause::Failed(code.map_or("ended by a signal".into(), |code| format!("exit code {code}, and no word why")))
     } else {
         Cause::Failed(lines)
     }
+}
+
+/// Over HTTP git says "The requested URL returned error: 403", or "RPC failed; HTTP 502 curl 22 …".
+fn http_status(said: &str) -> Option<u16> {
+    ["returned error: ", "RPC failed; HTTP "].iter().find_map(|words| {
+        let (_, rest) = said.split_once(words)?;
+        rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    })
 }
 
 /// Takes user and password out of URLs.
@@ -203,5 +241,14 @@ mod tests {
         assert!(matches!(sorted("remote: Permission to a/b denied to c.", Some(128)), Cause::Forbidden(_)));
         assert!(matches!(sorted("fatal: early EOF", Some(128)), Cause::NoAnswer(_)));
         assert!(matches!(sorted("", Some(1)), Cause::Failed(_)));
+        // git 2.47 over smart HTTP.
+        let http = |rest: &str| sorted(&format!("fatal: unable to access 'http://h/x.git/': {rest}"), Some(128));
+        assert!(matches!(http("The requested URL returned error: 403"), Cause::Forbidden(_)));
+        assert!(matches!(http("The requested URL returned error: 503"), Cause::Broken { status: 503, .. }));
+        assert!(matches!(http("The requested URL returned error: 429"), Cause::RateLimited { .. }));
+        assert!(matches!(http("Empty reply from server"), Cause::NoAnswer(_)));
+        assert!(matches!(sorted("fatal: repository 'http://h/x.git/' not found", Some(128)), Cause::NotFound(_)));
+        let cut = "error: RPC failed; HTTP 502 curl 22 The requested URL returned error: 502\nfatal: the remote end hung up unexpectedly";
+        assert!(matches!(sorted(cut, Some(1)), Cause::Broken { status: 502, .. }));
     }
 }

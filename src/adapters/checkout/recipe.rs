@@ -34,16 +34,43 @@ struct Parameter {
     short: Option<String>,
 }
 
-/// Whether `argv` is `just RECIPE …` at all.
-pub(super) fn is_just(argv: &[String]) -> bool {
-    let program = argv.first().map(|program| program.rsplit('/').next().unwrap_or_default());
-    program == Some("just") && argv.get(1).is_some_and(|recipe| !recipe.starts_with('-'))
+/// Options of `just` that take no word of their own, and those that take one (`just --help`).
+const ALONE: [&str; 9] =
+    ["--yes", "--quiet", "-q", "--verbose", "-v", "--unstable", "--no-dotenv", "--timestamp", "--explain"];
+const WITH_WORD: [&str; 6] = ["--justfile", "-f", "--working-directory", "-d", "--color", "--dotenv-path"];
+
+/// A call of `just`: what stands before the recipe's name, and the name with its arguments.
+pub(super) struct Call<'a> {
+    pub options: &'a [String],
+    pub recipe: &'a [String],
 }
 
-/// What the dump says of the recipe behind `argv`.
-pub(super) fn arguments(dump: &[u8], argv: &[String]) -> Arguments {
+/// `None` where `argv` is no `just RECIPE …`, or has options that are not known here.
+pub(super) fn call(argv: &[String]) -> Option<Call<'_>> {
+    let (program, words) = argv.split_first()?;
+    if program.rsplit('/').next() != Some("just") {
+        return None;
+    }
+    let mut at = 0;
+    loop {
+        let word = words.get(at)?.as_str();
+        let named = word.split_once('=').map(|(name, _)| name);
+        at += match named {
+            _ if ALONE.contains(&word) => 1,
+            _ if WITH_WORD.contains(&word) => 2,
+            Some(name) if name.starts_with('-') && !WITH_WORD.contains(&name) => return None,
+            // `NAME=VALUE` sets a variable.
+            Some(_) => 1,
+            None if word.starts_with('-') => return None,
+            None => return Some(Call { options: &words[..at], recipe: &words[at..] }),
+        };
+    }
+}
+
+/// What the dump says of the recipe that is called.
+pub(super) fn arguments(dump: &[u8], recipe: &[String]) -> Arguments {
     let Ok(root) = serde_json::from_slice::<Module>(dump) else { return Arguments::Unknown };
-    let words: Vec<&str> = argv.iter().skip(1).flat_map(|word| word.split("::")).collect();
+    let words: Vec<&str> = recipe.iter().flat_map(|word| word.split("::")).collect();
     let mut module = &root;
     for (at, word) in words.iter().enumerate() {
         let name = module.aliases.get(*word).map_or(*word, |alias| alias.target.as_str());
@@ -83,7 +110,7 @@ mod tests {
             r#"{{"recipes":{{"apply":{recipe}}},"aliases":{{"a":{{"target":"apply"}}}},"modules":{{"prod":{{"recipes":{{"apply":{recipe}}}}}}}}}"#
         );
         let argv: Vec<String> = line.split(' ').map(Into::into).collect();
-        arguments(dump.as_bytes(), &argv)
+        arguments(dump.as_bytes(), call(&argv).unwrap().recipe)
     }
 
     const ONE: &str = r#"{"kind":"singular","default":null}"#;
@@ -108,11 +135,23 @@ mod tests {
     }
 
     #[test]
+    fn options_stand_before_the_recipe() {
+        let two = format!("{ONE},{ONE}");
+        for options in ["--yes", "--yes -q", "-f infra/justfile", "--justfile=x --yes", "color=red"] {
+            let line = format!("just {options} apply prod airflow");
+            assert_eq!(said(&two, &line), Arguments::TakesNone, "{line}");
+            let argv: Vec<String> = line.split(' ').map(Into::into).collect();
+            assert_eq!(call(&argv).unwrap().options.join(" "), options);
+        }
+    }
+
+    #[test]
     fn modules_and_strangers() {
         assert_eq!(said(ONE, "just prod apply x"), Arguments::TakesNone);
         assert_eq!(said(ONE, "just prod::apply x"), Arguments::TakesNone);
         assert_eq!(said(ONE, "just nothing x"), Arguments::Unknown);
-        assert!(!is_just(&["terraform".into(), "apply".into()]));
-        assert!(!is_just(&["just".into(), "--set".into(), "x".into()]));
+        for no in ["terraform apply", "just --set x y apply", "just --dry-run apply", "just", "just --yes"] {
+            assert!(call(&no.split(' ').map(Into::into).collect::<Vec<_>>()).is_none(), "{no}");
+        }
     }
 }

@@ -23,7 +23,7 @@ impl Checkout {
             git.fetch_objects(remote, &main).await?;
         }
         let base = git.output(&["cat-file", "blob", &format!("{parent}:{}", at.file)]).await?;
-        let ours = self.read_bytes_at("HEAD", &at.file).await?;
+        let ours = self.stored("HEAD", &at.file).await?;
         // The version apart, main must hold the file that was deployed from; else the commit would undo somebody.
         let same =
             |bytes: &[u8]| replace_attribute(bytes, &at.file, &at.block, &at.attribute, literal).map_err(refused);

@@ -91,8 +91,8 @@ impl GithubRead for GithubClient {
     }
 
     async fn permissions(&self, repo: &str) -> Result<Permissions> {
-        let wire: RepositoryWire = self.transport.get(self.transport.repo(repo, [])).await?;
-        Ok(wire.into())
+        let (wire, headers) = self.transport.told::<RepositoryWire>(self.transport.repo(repo, [])).await?;
+        Ok(wire.permissions(headers.get("x-oauth-scopes").and_then(|scopes| scopes.to_str().ok())))
     }
 
     async fn releases(&self, repo: &str) -> Result<Vec<Release>> {

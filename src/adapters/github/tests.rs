@@ -79,7 +79,7 @@ async fn each_question_goes_to_its_route() {
     })
     .await;
     let github = client(&server.url);
-    assert_eq!(github.permissions(REPO).await.unwrap(), Permissions { pull: true, push: true });
+    assert_eq!(github.permissions(REPO).await.unwrap(), Permissions { pull: true, push: true, told: false });
     assert_eq!(github.releases(REPO).await.unwrap()[0].body, "");
     assert!(github.release(REPO, 5).await.unwrap().draft);
     let filter = RunFilter {
@@ -110,6 +110,26 @@ async fn each_question_goes_to_its_route() {
         ]
     );
     assert_eq!(server.seen().last().unwrap().header("accept"), "application/vnd.github.raw+json");
+}
+
+#[tokio::test]
+async fn a_token_may_no_more_than_its_owner_and_its_scopes() {
+    for (private, scopes, push, told) in [
+        (true, Some("repo, read:org"), true, true),
+        (true, Some("public_repo"), false, true),
+        (false, Some("gist, public_repo"), true, true),
+        (false, Some(""), false, true),
+        (true, None, true, false),
+    ] {
+        let body = format!(r#"{{"private":{private},"permissions":{{"pull":true,"push":true}}}}"#);
+        let mut reply = Reply::json(&body);
+        if let Some(scopes) = scopes {
+            reply = reply.with("x-oauth-scopes", scopes);
+        }
+        let server = Server::always(reply).await;
+        let found = client(&server.url).permissions(REPO).await.unwrap();
+        assert_eq!(found, Permissions { pull: true, push, told }, "{private} {scopes:?}");
+    }
 }
 
 #[tokio::test]

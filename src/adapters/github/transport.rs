@@ -102,9 +102,14 @@ impl Transport {
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, url: Url) -> Result<T> {
+        Ok(self.told(url).await?.0)
+    }
+
+    /// [`Transport::get`] where the headers tell something, too.
+    pub(super) async fn told<T: DeserializeOwned>(&self, url: Url) -> Result<(T, HeaderMap)> {
         let request = name("GET", &url);
         let answer = self.read(&request, url, false).await?.1;
-        self.http.json(&request, &answer)
+        Ok((self.http.json(&request, &answer)?, answer.headers))
     }
 
     /// A list over all its pages, up to `most` items; `items` takes them out of a page.

@@ -17,6 +17,7 @@ fn login(user: Option<User>) -> String {
 
 #[derive(Deserialize)]
 pub(super) struct RepositoryWire {
+    private: Option<bool>,
     permissions: Option<PermissionsWire>,
 }
 
@@ -32,13 +33,15 @@ struct PermissionsWire {
     admin: bool,
 }
 
-impl From<RepositoryWire> for Permissions {
-    /// Without credentials GitHub names no permissions: what was answered can be read.
-    fn from(wire: RepositoryWire) -> Self {
-        match wire.permissions {
-            Some(may) => Self { pull: may.pull, push: may.push || may.maintain || may.admin },
-            None => Self { pull: true, push: false },
-        }
+impl RepositoryWire {
+    /// `scopes` is the `X-OAuth-Scopes` of the answer. Without credentials GitHub names no permissions: what was answered
+    /// can be read. The permissions are those of the token's owner, whatever the token may.
+    /// <https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps>
+    pub(super) fn permissions(&self, scopes: Option<&str>) -> Permissions {
+        let Some(may) = &self.permissions else { return Permissions { pull: true, push: false, told: true } };
+        let enough = |scope: &str| scope == "repo" || (scope == "public_repo" && self.private == Some(false));
+        let token = scopes.is_none_or(|scopes| scopes.split(',').map(str::trim).any(enough));
+        Permissions { pull: may.pull, push: token && (may.push || may.maintain || may.admin), told: scopes.is_some() }
     }
 }
 

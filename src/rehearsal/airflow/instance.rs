@@ -24,7 +24,7 @@ struct Deployed {
 }
 
 fn deployed(shared: &Shared) -> Option<Deployed> {
-    let file = shared.checkout().join("environments/prod/terraform.tfstate");
+    let file = shared.terraform_state();
     let written = std::fs::metadata(&file).and_then(|about| about.modified()).ok()?;
     let state: Value = serde_json::from_slice(&std::fs::read(&file).ok()?).ok()?;
     let resource = |name: &str| {

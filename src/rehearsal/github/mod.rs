@@ -2,6 +2,7 @@
 
 mod actions;
 mod commits;
+mod headers;
 mod objects;
 mod page;
 mod pull_objects;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -54,7 +55,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .with_state(shared)
 }
 
-/// Agent, token, limit; then the headers that every answer has.
+/// Agent, token, limit, then the answer.
 async fn authenticate(State(shared): State<Arc<Shared>>, headers: HeaderMap, request: Request, next: Next) -> Response {
     if header(&headers, "user-agent").is_empty() {
         let text =
@@ -64,17 +65,18 @@ async fn authenticate(State(shared): State<Arc<Shared>>, headers: HeaderMap, req
     let given = header(&headers, "authorization");
     let token = given.strip_prefix("Bearer ").or_else(|| given.strip_prefix("token "));
     if token != Some(shared.secrets.github.as_str()) {
-        return message(401, if given.is_empty() { "Requires authentication" } else { "Bad credentials" });
+        let text = if given.is_empty() { "Requires authentication" } else { "Bad credentials" };
+        return headers::common(message(401, text), &headers);
     }
-    if shared.once(Fault::SecondaryLimit) {
+    let reads = request.method() == Method::GET;
+    let response = if shared.once(Fault::SecondaryLimit) {
         let text = "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.";
-        return with(message(403, text), "retry-after", "1");
-    }
-    let response = next.run(request).await;
-    let response = with(response, "x-github-media-type", "github.v3; format=json");
-    let response = with(response, "x-github-request-id", "CAFE:1234:ABCDEF:123456:66FA8B1C");
-    let response = with(response, "x-oauth-scopes", "repo, read:org");
-    with(with(response, "x-ratelimit-limit", "5000"), "x-ratelimit-remaining", "4987")
+        with(message(403, text), "retry-after", "1")
+    } else {
+        next.run(request).await
+    };
+    let response = if reads { headers::conditional(response, &headers).await } else { response };
+    headers::limits(&shared, headers::common(response, &headers))
 }
 
 /// GitHub's error object.

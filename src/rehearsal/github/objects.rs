@@ -115,7 +115,7 @@ pub(super) fn minimal_repository(shared: &Shared, full_name: &str) -> Value {
     value
 }
 
-/// FullRepository, with what this token may do.
+/// Repository, with what this token may do: also what a pull request holds of it.
 pub(super) fn repository(shared: &Shared, full_name: &str, push: bool) -> Value {
     let more = json!({
         "git_url": format!("git://github.com/{full_name}.git"),
@@ -156,11 +156,14 @@ pub(super) fn repository(shared: &Shared, full_name: &str, push: bool) -> Value 
         "allow_merge_commit": false,
         "allow_forking": true,
         "web_commit_signoff_required": false,
-        "subscribers_count": 12,
-        "network_count": 190,
         "license": null,
     });
     extended(extended(minimal_repository(shared, full_name), more), rules)
+}
+
+/// FullRepository: what only the repository's own route tells.
+pub(super) fn full_repository(shared: &Shared, full_name: &str, push: bool) -> Value {
+    extended(repository(shared, full_name, push), json!({ "subscribers_count": 12, "network_count": 190 }))
 }
 
 /// Release

@@ -37,7 +37,9 @@ pub(super) async fn repository(
     Path((owner, name)): Path<(String, String)>,
 ) -> Response {
     match known(&owner, &name) {
-        Some(full_name) => answer::json(200, &objects::repository(&shared, full_name, !shared.has(Fault::WeakToken))),
+        Some(full_name) => {
+            answer::json(200, &objects::full_repository(&shared, full_name, !shared.has(Fault::WeakToken)))
+        }
         None => not_found(),
     }
 }
@@ -60,7 +62,7 @@ pub(super) async fn contents(
         };
     };
     if header(&headers, "accept").contains("raw") {
-        return answer::typed(200, "application/vnd.github.raw; charset=utf-8", text);
+        return answer::typed(200, "application/vnd.github.raw+json; charset=utf-8", text);
     }
     let url = format!("{}/repos/{APPLICATION}/contents/{path}?ref={reference}", shared.urls().github);
     let sha = &sha256(text.as_bytes())[..40];

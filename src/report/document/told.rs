@@ -131,6 +131,9 @@ impl Told {
                     it.ended = Some(ended.clone());
                 }
             }
+            Event::DoubtAnswered { step, took_effect } => {
+                self.warnings.push(format!("{step}: {}", crate::report::words::doubt_answered(*took_effect)));
+            }
             Event::GivenBack { held, how } => self.returned(held, Ok((at, how.clone()))),
             Event::NotGivenBack { held, why } => self.returned(held, Err(why.clone())),
             Event::Learned { fact, .. } => self.facts.learn(fact.clone()),

@@ -110,6 +110,9 @@ impl Printer {
             Event::Intent { step, what, .. } if verbose => {
                 self.wrapped(&clean(what), &lead(steps, step), width, &Style::new())
             }
+            Event::DoubtAnswered { step, took_effect } => {
+                self.wrapped(words::doubt_answered(*took_effect), &lead(steps, step), width, &Style::new())
+            }
             Event::GateAsked { question } if !steps.preview() => {
                 self.asked = Some(question.clone());
                 Vec::new()

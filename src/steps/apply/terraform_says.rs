@@ -53,7 +53,10 @@ fn locked(output: &str) -> Refusal {
             (!value.is_empty()).then(|| format!("{name} {value}"))
         })
     };
-    let known: Vec<String> = ["ID:", "Who:", "Operation:", "Created:"].into_iter().filter_map(field).collect();
+    let known = match held_over_http(output) {
+        Some(id) => vec![format!("ID: {id}")],
+        None => ["ID:", "Who:", "Operation:", "Created:"].into_iter().filter_map(field).collect(),
+    };
     let about = if known.is_empty() { String::new() } else { format!(" ({})", known.join(", ")) };
     Refusal {
         what: format!("another Terraform holds the state lock{about}"),
@@ -61,6 +64,32 @@ fn locked(output: &str) -> Refusal {
                `terraform force-unlock ID`"
             .into(),
     }
+}
+
+/// Terraform's http backend shows the holder's id alone; the "Lock Info" below it is the one that was refused, our own.
+fn held_over_http(output: &str) -> Option<&str> {
+    let (_, rest) = output.split_once("HTTP remote state already locked:")?;
+    let id = rest.split_once("ID=")?.1;
+    id.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').next().filter(|id| !id.is_empty())
+}
+
+/// Terraform could not give its state lock back: its own words about that are long, and name no way that is safe for us.
+const LOCK_LEFT: &str = "Error: Error releasing the state lock";
+
+/// The last words of an apply that failed.
+pub fn last_words(output: &str) -> String {
+    match output.split_once(LOCK_LEFT) {
+        Some((before, _)) => format!("{}; and the state lock was left behind", tail(before, 4)),
+        None => tail(output, 4),
+    }
+}
+
+/// What has to be done first where an apply left the state lock behind.
+pub fn lock_left(output: &str) -> Option<&'static str> {
+    output.contains(LOCK_LEFT).then_some(
+        "the state lock was left behind as well: once nobody applies, `terraform force-unlock ID` (the ID is named by \
+         whatever the lock refuses)",
+    )
 }
 
 /// Why a failed apply surely changed nothing, by its output; `None` where the world must be asked.
@@ -88,6 +117,22 @@ mod tests {
         for part in ["8a4f", "ana@laptop", "OperationTypeApply"] {
             assert!(refusals[0].what.contains(part), "{}", refusals[0].what);
         }
+    }
+
+    #[test]
+    fn over_http_the_holder_is_its_id_and_not_the_one_that_was_refused() {
+        // Terraform 1.11.4 against a server that answers 423.
+        let output = "│ Error: Error acquiring the state lock\n│ \n│ Error message: HTTP remote state already locked:\n│ \
+            ID=8a4f0c1e-0000-4000\n│ Lock Info:\n│   ID:        af658f09\n│   Who:       me@here\n";
+        let Trouble::Refused(refusals) = plan_failed(Some(1), output) else { panic!("not refused") };
+        assert!(refusals[0].what.contains("(ID: 8a4f0c1e-0000-4000)"), "{}", refusals[0].what);
+    }
+
+    #[test]
+    fn a_lock_that_was_left_behind_is_told_in_few_words() {
+        let output = "Error: Failed to save state\nError: Error releasing the state lock\nmany\nmore\nwords\nhere\n";
+        assert_eq!(last_words(output), "Error: Failed to save state; and the state lock was left behind");
+        assert!(lock_left(output).is_some() && lock_left("Error: other").is_none());
     }
 
     #[test]

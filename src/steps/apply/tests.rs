@@ -318,6 +318,8 @@ impl Bench {
             facts: &self.facts,
             held: &[],
             in_doubt: &self.in_doubt,
+            open: &[],
+            did: false,
             workspace: self.workspace.path(),
             since: jiff::Timestamp::UNIX_EPOCH,
             emit: &|_| (),

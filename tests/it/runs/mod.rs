@@ -1,10 +1,13 @@
 //! A run's life through the binary: stopped at gates, by signals and by kills, gone on with, given up.
 
 mod gates;
+mod journal;
 mod kills;
 mod lock;
+mod moved;
 mod reading;
 mod restore;
+mod shell;
 mod signals;
 
 use std::fs::File;

@@ -3,8 +3,7 @@
 mod gates;
 mod moments;
 mod offers;
-mod person;
-mod secrets;
+pub mod person;
 mod shadow;
 mod stops;
 mod streams;

@@ -89,6 +89,8 @@ impl Bench {
             facts: &self.facts,
             held: &self.held,
             in_doubt: &[],
+            open: &[],
+            did: false,
             workspace: self.workspace.path(),
             since: Timestamp::now(),
             emit: &|_| (),

@@ -1,1 +1,18 @@
-//! GitHub's own API description, request by request.
+//! GitHub: every request of ours and every answer of the embedded world held against GitHub's own API description, and
+//! GitHub's own examples read by our client.
+
+mod between;
+mod description;
+mod examples;
+mod exchange;
+mod limits;
+mod product;
+mod schema;
+mod script;
+mod scripted;
+#[path = "../../it/support/mod.rs"]
+#[expect(dead_code, reason = "what whole runs need is shared with the other suite, which needs more")]
+mod stage;
+mod strict;
+mod violations;
+mod world;

@@ -329,3 +329,15 @@ async fn only_a_plan_in_the_checkout_locks_the_state() {
         assert_eq!(planned, Planned::Failed { code: Some(1), tail: vec![wanted] });
     }
 }
+
+#[tokio::test]
+async fn a_file_at_a_commit_has_the_line_ends_of_the_working_tree_and_a_commit_those_of_git() {
+    let fixture = Fixture::new();
+    std::fs::write(fixture.root.join(".gitattributes"), "*.tf text eol=crlf\n").unwrap();
+    let checkout = Checkout::new(fixture.options());
+    let stored = checkout.stored("HEAD", FILE).await.unwrap();
+    assert!(!stored.contains(&b'\r'));
+    let held = String::from_utf8(checkout.read_at("HEAD", FILE).await.unwrap()).unwrap();
+    assert_eq!(held, String::from_utf8(stored).unwrap().replace('\n', "\r\n"));
+    assert!(checkout.read_at("HEAD", "absent").await.unwrap_err().not_found());
+}

@@ -1,10 +1,14 @@
 //! No secret in anything that is told or left behind, though children print their environment.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
+use catalog_deploy::rehearsal::Fault;
+
+use super::{Told, files};
 use crate::deploy::approved;
 use crate::support::{Stage, finish};
-use catalog_deploy::rehearsal::Fault;
 
 const NAMES: [&str; 4] = ["github", "airflow", "sentry", "slack"];
 
@@ -28,67 +32,83 @@ fn gone_from_everything_though_children_print_them() {
     secrets.push("sentinel/of+a header".into());
     std::fs::write(&stage.config, config).unwrap();
     talkative(&stage);
+    let (path, arguments) = listening(&place);
 
-    let mut command = stage.command(&approved(&["--json", "-v"]));
-    for (name, secret) in NAMES.iter().zip(&secrets) {
-        command.env(format!("DEPLOY_{}", name.to_uppercase()), secret);
-    }
+    let with_secrets = |arguments: &[&str]| {
+        let mut command = stage.command(arguments);
+        command.env("PATH", &path);
+        for (name, secret) in NAMES.iter().zip(&secrets) {
+            command.env(format!("DEPLOY_{}", name.to_uppercase()), secret);
+        }
+        command
+    };
+    let mut command = with_secrets(&approved(&["--json", "-v"]));
     command.env("AWS_SESSION_TOKEN", "sentinel-of-the-cloud");
     secrets.push("sentinel-of-the-cloud".into());
-    let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let done = finish(child);
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(done.stderr.contains("DEPLOY_GITHUB=[secret]"), "the child did not print it: {}", done.stderr);
     assert!(done.stderr.contains("AWS_SESSION_TOKEN=[secret]"), "{}", done.stderr);
 
     let run = stage.runs().pop().unwrap();
-    let directory = place.join("state/runs").join(run);
+    let directory = place.join("state/runs").join(&run);
     let log = directory.join("debug.log");
     let text = std::fs::read_to_string(&log).unwrap();
     assert!(text.contains("DEBUG catalog_deploy::"), "{text}");
     assert_eq!(mode(&log), 0o600);
     assert_eq!(mode(&directory), 0o700);
 
+    let mut told = Told::default();
+    told.add("stdout", done.stdout);
+    told.add("stderr", done.stderr);
     let urls: String = stage.world.requests().iter().map(|it| format!("{} {}\n", it.service, it.path)).collect();
-    let mut told = vec![("stdout".into(), done.stdout), ("stderr".into(), done.stderr)];
-    told.push(("requests".into(), urls.lines().filter(|line| !line.starts_with("slack")).collect()));
+    told.add("requests", urls.lines().filter(|line| !line.starts_with("slack")).collect::<String>());
+    let arguments = std::fs::read_to_string(arguments).unwrap();
+    for child in ["git ", "just ", "terraform "] {
+        assert!(arguments.lines().any(|line| line.starts_with(child)), "{arguments}");
+    }
+    told.add("children's arguments", arguments);
+    let run = stage.runs().pop().unwrap();
+    for arguments in [
+        &["show", &run][..],
+        &["show", &run, "--format", "markdown"],
+        &["show", &run, "--format", "json"],
+        &["status"],
+        &["history"],
+        &["doctor"],
+    ] {
+        let child = with_secrets(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let done = finish(child);
+        assert!(matches!(done.code, 0 | 1), "{arguments:?}: {}", done.stderr);
+        told.add(&arguments.join(" "), done.stdout + &done.stderr);
+    }
     for path in files(&place.join("state")) {
-        told.push((path.display().to_string(), String::from_utf8_lossy(&std::fs::read(&path).unwrap()).into_owned()));
+        told.add(&path.display().to_string(), String::from_utf8_lossy(&std::fs::read(&path).unwrap()));
     }
-    assert!(told.len() > 8, "{told:?}");
-    for (place, text) in &told {
-        for secret in &secrets {
-            let seen =
-                [secret.clone(), base64(secret), secret.replace('/', "%2F").replace('+', "%2B").replace(' ', "%20")];
-            for form in seen {
-                assert!(!text.contains(&form), "{form} is in {place}");
-            }
-        }
+    for path in files(&stage.infrastructure().join(".git")) {
+        told.add(&path.display().to_string(), String::from_utf8_lossy(&std::fs::read(&path).unwrap()));
     }
+    told.holds_none_of(&secrets);
 }
 
 fn mode(path: &Path) -> u32 {
-    use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(path).unwrap().permissions().mode() & 0o777
 }
 
-fn files(directory: &Path) -> Vec<PathBuf> {
-    let paths = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-    paths.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-}
-
-/// As another program writes it, without the last letters, which depend on what follows.
-fn base64(text: &str) -> String {
-    use std::io::Write;
-    let mut child = std::process::Command::new("base64")
-        .arg("-w0")
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
-    let coded = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
-    coded[..coded.len() - 4].to_owned()
+/// A `PATH` whose git, just and terraform write down what they are called with; and where.
+fn listening(place: &Path) -> (String, PathBuf) {
+    let (tools, log) = (place.join("listening"), place.join("arguments"));
+    std::fs::create_dir(&tools).unwrap();
+    let path = std::env::var("PATH").unwrap();
+    for tool in ["git", "just", "terraform"] {
+        let real = path.split(':').map(|it| Path::new(it).join(tool)).find(|it| it.is_file()).unwrap();
+        let script =
+            format!("#!/bin/sh\necho \"{tool} $*\" >> '{}'\nexec '{}' \"$@\"\n", log.display(), real.display());
+        std::fs::write(tools.join(tool), script).unwrap();
+        std::fs::set_permissions(tools.join(tool), std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    (format!("{}:{path}", tools.display()), log)
 }
 
 /// The recipes print their environment, plain and coded.

@@ -1,0 +1,75 @@
+//! What runs before this deploy, and whether that is still so.
+
+use super::judge::Earlier;
+use crate::adapters::ServiceError;
+use crate::adapters::registry::{Manifest, airflow_version};
+use crate::event::Refusal;
+use crate::facts::{Fact, ImageFact, RunningFact};
+use crate::release;
+use crate::step::{Finding, Look, Trouble};
+use crate::steps::running::{Running, running_tag};
+
+/// Whether another tag runs than when this run first looked: somebody deployed meanwhile, and this run's plan, rollback
+/// tag and comparison afterwards were all made for what ran before. The run's own tag is no surprise: an apply that
+/// took effect in part leaves it.
+pub(super) async fn deployed_meanwhile(look: &Look<'_>) -> Result<Option<Refusal>, Trouble> {
+    let Some(before) = look.facts.running.as_ref().filter(|before| before.certain) else { return Ok(None) };
+    if look.facts.applied.is_some() {
+        return Ok(None);
+    }
+    let now = running_tag(look.readers, look.runbook).await?.fact.filter(|now| now.certain);
+    let target = look.facts.target.as_ref().map(|target| target.tag.as_str());
+    let other = now.filter(|now| now.tag != before.tag && Some(now.tag.as_str()) != target);
+    Ok(other.map(|now| Refusal {
+        what: format!(
+            "{} ran when this run first looked, now {} runs: somebody deployed meanwhile",
+            before.tag, now.tag
+        ),
+        next: "find out who and why; then give this run up (`catalog-deploy restore`) and start a new one".into(),
+    }))
+}
+
+/// What ran before this deploy: as read earlier in this run, since after the apply another tag runs.
+pub(super) async fn running_now(look: Look<'_>) -> Result<Running, Trouble> {
+    match &look.facts.running {
+        Some(fact) => Ok(Running { fact: Some(fact.clone()), evidence: Vec::new() }),
+        None => running_tag(look.readers, look.runbook).await,
+    }
+}
+
+pub(super) fn teach_running(mut finding: Finding, running: Running) -> Finding {
+    finding.evidence.extend(running.evidence);
+    match running.fact {
+        Some(fact) => finding.learned(Fact::Running(fact)),
+        None => finding,
+    }
+}
+
+/// `None` where it is not known which tag runs, or that is not on the registry any more.
+pub(super) type RunningImage = Option<(ImageFact, Manifest)>;
+
+/// The image that runs now, by its tag.
+pub(super) async fn running_image(
+    look: &Look<'_>,
+    running: Option<&RunningFact>,
+) -> Result<RunningImage, ServiceError> {
+    let (Some(running), Some(registry)) = (running, &look.runbook.registry) else { return Ok(None) };
+    let reader = &look.readers.registry;
+    let Some(manifest) = reader.manifest(&registry.image, &running.tag).await? else { return Ok(None) };
+    let airflow_version = match &look.facts.running_image {
+        Some(known) if known.tag == running.tag => known.airflow_version.clone(),
+        _ => airflow_version(&reader.environment(&registry.image, &manifest.digest).await?),
+    };
+    let digest = manifest.digest.clone();
+    Ok(Some((ImageFact { tag: running.tag.clone(), digest, airflow_version }, manifest)))
+}
+
+/// The newest release on the registry that is older than `tag`.
+pub(super) async fn previous_release(look: &Look<'_>, tag: &str) -> Result<Option<Earlier>, ServiceError> {
+    let (Some(shape), Some(registry)) = (&look.runbook.release, &look.runbook.registry) else { return Ok(None) };
+    let tags = look.readers.registry.tags(&registry.image).await?;
+    let older: Vec<String> = tags.into_iter().filter(|other| other.as_str() < tag).collect();
+    let Some(previous) = release::recent(shape, &older, 1).pop() else { return Ok(None) };
+    let manifest = look.readers.registry.manifest(&registry.image, &previous).await?;
+    Ok(manifest.map(|manifest| Earlier { tag: previous, manifest }))
+}

@@ -1,0 +1,60 @@
+//! A run that is gone on with after the world has moved: what was looked at first is no longer what is there.
+
+use std::process::Command;
+
+use super::{NEW, OLD, PUBLISH, nothing_held, run};
+use crate::support::Stage;
+
+/// Stopped at the apply, its release published.
+fn at_the_apply() -> (Stage, String) {
+    let stage = Stage::new(&[]);
+    let done = stage.run(&["prod", "--approve", "publish", "--approve", "bump"]);
+    assert_eq!(done.code, 5, "{}", done.stderr);
+    let run = run(&stage);
+    (stage, run)
+}
+
+fn refused(stage: &Stage, run: &str, words: &str) {
+    let done = stage.run(&super::resumed(run));
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    assert!(done.stderr.contains(words), "no {words:?} in {}", done.stderr);
+    nothing_held(stage);
+    assert_eq!(stage.mutations(), [PUBLISH]);
+    let restored = stage.run(&["restore", run]);
+    assert_eq!(restored.code, 0, "{}", restored.stderr);
+}
+
+#[test]
+fn somebody_deployed_another_tag_meanwhile() {
+    let (stage, run) = at_the_apply();
+    let other = "rel-2024.09.09.23.00.57";
+    let state = stage.infrastructure().join("environments/prod/terraform.tfstate");
+    let text = std::fs::read_to_string(&state).unwrap();
+    assert!(text.contains(OLD));
+    std::fs::write(&state, text.replace(OLD, other)).unwrap();
+    refused(&stage, &run, &format!("{OLD} ran when this run first looked, now {other} runs"));
+    assert_eq!(stage.world.deployed_tag().as_deref(), Some(other));
+}
+
+#[test]
+fn main_of_the_infrastructure_moved_meanwhile() {
+    let (stage, run) = at_the_apply();
+    let clone = tempfile::tempdir().unwrap();
+    let remote = stage.git(&["remote", "get-url", "origin"]);
+    let git = |arguments: &[&str]| {
+        let done = Command::new("git").current_dir(clone.path()).args(arguments).output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    git(&["clone", "--quiet", "--branch", "main", remote.trim(), "."]);
+    std::fs::write(clone.path().join("NOTES.md"), "merged meanwhile\n").unwrap();
+    git(&["add", "."]);
+    git(&["-c", "user.name=Bea", "-c", "user.email=bea@localhost", "commit", "--quiet", "-m", "Merged"]);
+    git(&["push", "--quiet", "origin", "main"]);
+    refused(&stage, &run, "the checkout is behind origin/main");
+    assert_eq!(stage.world.deployed_tag().as_deref(), Some(OLD));
+    // As it says: brought up to date, the release is still to be deployed.
+    stage.git(&["pull", "--quiet", "--ff-only"]);
+    let done = stage.run(&["prod", "--tag", NEW, "--approve", "bump"]);
+    assert_eq!(done.code, 5, "{}", done.stderr);
+    assert!(done.stderr.contains("apply: asks: Apply this plan to prod"), "{}", done.stderr);
+}
