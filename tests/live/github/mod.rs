@@ -10,9 +10,8 @@ mod product;
 mod schema;
 mod script;
 mod scripted;
-#[path = "../../it/support/mod.rs"]
-#[expect(dead_code, reason = "what whole runs need is shared with the other suite, which needs more")]
-mod stage;
 mod strict;
 mod violations;
 mod world;
+
+use crate::stage;

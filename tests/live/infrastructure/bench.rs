@@ -110,12 +110,6 @@ impl Bench {
         git(&self.remote, &["for-each-ref", "--format=%(refname)"]).lines().map(str::to_owned).collect()
     }
 
-    /// Commits what was changed in the checkout and pushes it.
-    pub fn commit(&self) {
-        self.git(&["commit", "--quiet", "--all", "-m", "Change"]);
-        self.git(&["push", "--quiet", "origin", "main"]);
-    }
-
     /// As a colleague does at the same checkout.
     pub fn terraform(&self, arguments: &[&str]) -> String {
         terraform(&self.checkout.join(self.shape.directory()), arguments)

@@ -3,9 +3,6 @@
 mod attached;
 mod bench;
 mod http;
-#[expect(dead_code, reason = "shared with the tests of terminals, which use all of it")]
-#[path = "../../it/terminal/person.rs"]
-mod person;
 mod plans;
 mod recipes;
 mod remote;
@@ -13,8 +10,8 @@ mod run_lock;
 mod shape;
 mod shapes;
 mod smart_http;
-#[expect(dead_code, reason = "shared with the tests against the embedded world, which use all of it")]
-#[path = "../../it/support/mod.rs"]
-mod stage;
 mod state;
 mod state_server;
+
+use crate::person;
+use crate::stage;
