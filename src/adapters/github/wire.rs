@@ -17,6 +17,9 @@ fn login(user: Option<User>) -> String {
 
 #[derive(Deserialize)]
 pub(super) struct RepositoryWire {
+    /// Always there, so an answer without it is not GitHub's.
+    #[serde(rename = "full_name")]
+    _full_name: String,
     permissions: Option<PermissionsWire>,
 }
 

@@ -42,7 +42,7 @@ pub(crate) enum Reply {
     Half,
     /// Nothing, for ever.
     Silence,
-    /// 200 and fifty megabytes of JSON.
+    /// 200 and fifty megabytes of JSON, of which no header said how many they would be.
     Huge,
 }
 
@@ -141,7 +141,8 @@ async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<Seen>>>, script: Arc<im
             let _ = stream.write_all(b"[{\"id\":").await;
         }
         Reply::Huge => {
-            let _ = stream.write_all(promise(50 * 1024 * 1024).as_bytes()).await;
+            let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n";
+            let _ = stream.write_all(head.as_bytes()).await;
             for _ in 0..50 {
                 if stream.write_all(&vec![b' '; 1024 * 1024]).await.is_err() {
                     return;
