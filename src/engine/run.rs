@@ -295,7 +295,7 @@ impl<'a> Run<'a> {
                         return Err(self.unseen(planned, error));
                     }
                     self.recorder.tell(Event::PollFailed { step: planned.head.id.clone(), why: error.to_string() });
-                    self.pause(waiting.as_ref().map_or(PAUSE, |wait| wait.poll)).await?;
+                    self.pause(error.pause(waiting.as_ref().map_or(PAUSE, |wait| wait.poll))).await?;
                     continue;
                 }
                 Err(trouble) => return Err(trouble),

@@ -211,6 +211,22 @@ fn every_change_of_a_deploy_with_airflow_2() {
     play("Airflow 2", AirflowEdition::V2, &Fault::ALL.map(|fault| (fault, None)));
 }
 
+/// A JWT instead of a password, and other words for the same.
+#[test]
+fn every_change_of_a_deploy_with_airflow_3() {
+    use Fault::*;
+    let faults = [ResetBefore, ResetAfter, SilentAfter, Unauthorized, Forbidden, MissingFields];
+    play("Airflow 3", AirflowEdition::V3, &faults.map(|fault| (fault, None)));
+}
+
+/// What passes is got over without anybody: the effect is looked up, is not there, and is asked for once more.
+#[test]
+fn every_change_of_a_deploy_whose_fault_passes() {
+    use Fault::*;
+    let faults = [ResetBefore, SilentBefore, Broken, LoginPage];
+    play("once, Airflow 2", AirflowEdition::V2, &faults.map(|fault| (fault, Some(1))));
+}
+
 fn play(title: &str, airflow: AirflowEdition, cells: &[(Fault, Option<usize>)]) {
     let begin = Instant::now();
     let queue = Mutex::new(cells.to_vec());
@@ -287,7 +303,7 @@ fn chain(airflow: AirflowEdition, fault: Fault, times: Option<usize>) -> Played 
         arguments = ended.go_on();
         spoilt.clear();
     };
-    wrong.extend(left(&chain.stage.world, &chain, fault, &paused, &last));
+    wrong.extend(left(&chain.stage.world, &chain, &paused, &last));
     for link in &LINKS {
         words.entry(link.name).or_insert_with(|| "?".into());
     }
@@ -336,7 +352,7 @@ fn judge(link: &Link, fault: Fault, times: Option<usize>, ended: &Ended, stops: 
 }
 
 /// In the end the world is as after any deploy, and each change was made once.
-fn left(world: &World, chain: &Chain, fault: Fault, paused: &[String], last: &Ended) -> Vec<String> {
+fn left(world: &World, chain: &Chain, paused: &[String], last: &Ended) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut must = |what: &str, holds: bool| {
         if !holds {
@@ -353,10 +369,8 @@ fn left(world: &World, chain: &Chain, fault: Fault, paused: &[String], last: &En
         });
         took.count()
     };
-    // A review that was refused is somebody else's.
-    let reviewed = usize::from(!matches!(fault, Fault::Forbidden | Fault::NotFound));
     must("the release was not published once", took("PATCH", "/releases/170000051", "false") == 1);
-    must("the changelog was not approved once", took("POST", "/reviews", "APPROVE") == reviewed);
+    must("the changelog was not approved once", took("POST", "/reviews", "APPROVE") == 1);
     must("the pull request was not opened once", took("POST", "-infrastructure/pulls", "") == 1);
     for dag in REFRESHES {
         must(&format!("{dag} was not paused once"), took("PATCH", dag, "true") == 1);

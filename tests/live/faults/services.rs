@@ -131,7 +131,7 @@ impl Behind {
 fn impatient() -> Patience {
     Patience {
         connect: Duration::from_secs(2),
-        answer: Duration::from_millis(1500),
+        answer: Duration::from_millis(2500),
         tries: 2,
         first_pause: Duration::from_millis(1),
         longest_pause: Duration::from_secs(5),

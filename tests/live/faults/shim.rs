@@ -250,7 +250,9 @@ async fn respond(stream: &mut TcpStream, seen: &Seen, answer: Option<Message>) -
             answer.set("content-length", &(50 * MEGABYTE).to_string());
             if seen.method != "HEAD" {
                 answer.set("content-type", "application/json");
-                answer.body = huge();
+                answer.body.clear();
+                stream.write_all(&answer.bytes()).await?;
+                return huge(stream).await;
             }
         }
         Fault::UnknownFields | Fault::MissingFields | Fault::Null | Fault::NullFields => rewrite(&mut answer, fault),
@@ -279,13 +281,15 @@ fn made_up(fault: Fault) -> Option<Message> {
 }
 
 /// A JSON object with one long string.
-fn huge() -> Vec<u8> {
-    let mut body = Vec::with_capacity(50 * MEGABYTE);
+async fn huge(stream: &mut TcpStream) -> std::io::Result<()> {
     let (begin, end) = (br#"{"padding":""#, br#""}"#);
-    body.extend_from_slice(begin);
-    body.resize(50 * MEGABYTE - end.len(), b'a');
-    body.extend_from_slice(end);
-    body
+    stream.write_all(begin).await?;
+    let padding = vec![b'a'; MEGABYTE];
+    for _ in 0..49 {
+        stream.write_all(&padding).await?;
+    }
+    stream.write_all(&padding[begin.len() + end.len()..]).await?;
+    stream.write_all(end).await
 }
 
 fn rewrite(answer: &mut Message, fault: Fault) {
