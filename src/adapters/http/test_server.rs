@@ -151,7 +151,7 @@ async fn serve(mut stream: TcpStream, log: Arc<Mutex<Vec<Seen>>>, script: Arc<im
         }
         Reply::Answer { status, headers, body } => {
             let mut head = format!("HTTP/1.1 {status} X\r\nconnection: close\r\n");
-            if status != 304 {
+            if status != 304 && !headers.iter().any(|(name, _)| name == "content-length") {
                 head.push_str(&format!("content-length: {}\r\n", body.len()));
             }
             for (name, value) in headers {

@@ -95,11 +95,6 @@ impl Fault {
         )
     }
 
-    /// Whether whoever asked for a change can tell that it took no effect.
-    pub fn surely_refused(self) -> bool {
-        matches!(self, Refused | Unauthorized | Forbidden | NotFound | Limited)
-    }
-
     /// The status of an answer that is made up; the service's own otherwise.
     pub fn status(self) -> Option<u16> {
         match self {

@@ -62,7 +62,8 @@ async fn play(title: &str, edition: AirflowEdition, rows: Vec<Row>) {
         }
         played
     });
-    let played: Vec<Played> = played.buffer_unordered(SIDE_BY_SIDE).collect::<Vec<_>>().await.concat_all();
+    let played: Vec<Vec<Played>> = played.buffer_unordered(SIDE_BY_SIDE).collect().await;
+    let played: Vec<Played> = played.into_iter().flatten().collect();
     let lines: Vec<Line> = rows.iter().enumerate().map(|(index, row)| line(index, row, &played)).collect();
     let legend = format!(
         "{} cells in {:.0} s; the cause, and how often a change took effect",
@@ -72,16 +73,6 @@ async fn play(title: &str, edition: AirflowEdition, rows: Vec<Row>) {
     table::print(&format!("Routes and faults, {title}"), &legend, &lines);
     let wrong: Vec<String> = played.into_iter().flat_map(|cell| cell.wrong).collect();
     assert!(wrong.is_empty(), "{} cells are wrong:\n{}", wrong.len(), wrong.join("\n"));
-}
-
-trait ConcatAll {
-    fn concat_all(self) -> Vec<Played>;
-}
-
-impl ConcatAll for Vec<Vec<Played>> {
-    fn concat_all(self) -> Vec<Played> {
-        self.into_iter().flatten().collect()
-    }
 }
 
 fn line(index: usize, row: &Row, played: &[Played]) -> Line {
@@ -139,7 +130,9 @@ async fn cell(services: &Arc<Services>, index: usize, row: &Row, fault: Fault, c
     match (want(row, fault), &answer) {
         (_, Err(_)) | (Want::Answer, Ok(Ok(_))) => {}
         (Want::Same, Ok(Ok(same))) if same == clean => {}
-        (Want::Cause(wanted), Ok(Err(error))) if cause(error) == wanted => wrong.extend(misnamed(services, row, error)),
+        (Want::Cause(wanted), Ok(Err(error))) if cause(error) == wanted => {
+            wrong.extend(misnamed(services, row, fault, error))
+        }
         (wanted, Ok(got)) => wrong.push(format!("wanted {wanted:?}, got {got:?}")),
     }
     if let (Some(effect), Some(before)) = (row.effect, before) {
@@ -169,7 +162,7 @@ const COMPANIONS: [[&str; 2]; 3] =
     [["/v1/version", "/v2/version"], ["dagRuns", "taskInstances"], ["/check-runs", "/status"]];
 
 /// A message must name the service and the request, and no secret.
-fn misnamed(services: &Services, row: &Row, error: &ServiceError) -> Vec<String> {
+fn misnamed(services: &Services, row: &Row, fault: Fault, error: &ServiceError) -> Vec<String> {
     let mut wrong = Vec::new();
     let text = error.to_string();
     let service = match row.route.service {
@@ -179,6 +172,9 @@ fn misnamed(services: &Services, row: &Row, error: &ServiceError) -> Vec<String>
         "sentry" => "Sentry: ",
         _ => "Slack: ",
     };
+    if fault == Fault::Huge && !text.contains("more than 16 MiB") {
+        wrong.push(format!("does not say that it is too much: {text}"));
+    }
     if !text.starts_with(service) {
         wrong.push(format!("does not name the service: {text}"));
     }
