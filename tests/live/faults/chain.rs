@@ -307,6 +307,10 @@ fn chain(airflow: AirflowEdition, fault: Fault, times: Option<usize>) -> Played 
             wrong.push(format!("ended with {} before every change was spoilt: {}", ended.exit, ended.stderr));
             break ended;
         }
+        if spoilt.is_empty() {
+            wrong.push(format!("ended with {} though nothing was wrong any more: {}", ended.exit, ended.stderr));
+            break ended;
+        }
         arguments = ended.go_on();
         spoilt.clear();
     };

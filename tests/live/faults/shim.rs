@@ -1,5 +1,6 @@
 //! The shim: forwards what it is sent, connection by connection, and spoils what it was told to spoil.
 
+use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::{Map, Value, json};
@@ -51,6 +52,11 @@ struct Shared {
 }
 
 impl Shared {
+    /// Whoever serves holds a receiver.
+    fn thread_ended(&self) -> bool {
+        self.open.receiver_count() == 0
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }
@@ -72,7 +78,7 @@ impl Shim {
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let listener = listen(0);
+                let listener = bind(0).unwrap().listen(1024).unwrap();
                 let port = listener.local_addr().unwrap().port();
                 let shared = Arc::new(Shared {
                     state: Mutex::default(),
@@ -126,6 +132,8 @@ impl Shim {
 
     fn until_listening(&self, wanted: bool) {
         let listening = self.shared.listening.subscribe();
+        // Its thread may have ended with a panic, which leaves the last word standing.
+        assert!(!self.shared.thread_ended(), "the shim broke");
         super::stage::until("the shim listens as it is told", || *listening.borrow() == wanted);
     }
 
@@ -134,15 +142,11 @@ impl Shim {
     }
 }
 
-fn listen(port: u16) -> TcpListener {
-    bind(port).listen(1024).unwrap()
-}
-
-fn bind(port: u16) -> TcpSocket {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.set_reuseaddr(true).unwrap();
-    socket.bind(([127, 0, 0, 1], port).into()).unwrap();
-    socket
+fn bind(port: u16) -> std::io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(([127, 0, 0, 1], port).into())?;
+    Ok(socket)
 }
 
 async fn serve(mut listener: TcpListener, shared: Arc<Shared>) {
@@ -160,12 +164,18 @@ async fn serve(mut listener: TcpListener, shared: Arc<Shared>) {
             continue;
         }
         drop(listener);
-        // Bound and not listening: the system refuses connections, and nobody else gets the port.
-        let held = bind(port);
+        // Bound and not listening: the system refuses connections, and nobody else gets the port. Whoever got it in
+        // between has it for one connection.
+        let held = loop {
+            match bind(port) {
+                Ok(held) => break held,
+                Err(error) if error.kind() == ErrorKind::AddrInUse => tokio::task::yield_now().await,
+                Err(error) => panic!("port {port}: {error}"),
+            }
+        };
         shared.listening.send_replace(false);
         open.wait_for(|open| *open).await.unwrap();
-        drop(held);
-        listener = listen(port);
+        listener = held.listen(1024).unwrap();
         shared.listening.send_replace(true);
     }
 }
