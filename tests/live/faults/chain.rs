@@ -14,12 +14,12 @@ use serde_json::Value;
 use super::fault::Fault;
 use super::growth;
 use super::shim::{Seen, Shim};
-use super::stage::{Done, Stage};
+use super::stage::{self, Done, Stage};
 use super::table::{self, Line};
 
-const SIDE_BY_SIDE: usize = 6;
-/// A deploy takes seconds; the longest silence is five answers of two seconds.
-const LONGEST: Duration = Duration::from_secs(50);
+const SIDE_BY_SIDE: usize = 4;
+/// A deploy takes seconds, the longest silences half a minute, and a machine may be busy with other things.
+const LONGEST: Duration = Duration::from_secs(120);
 const REFRESHES: [&str; 2] = ["image_data_refresh", "audio_data_refresh"];
 
 /// One change of a deploy.
@@ -175,7 +175,7 @@ impl Chain {
         }
         words.push("--json");
         let begin = Instant::now();
-        let Done { code, stdout, stderr } = self.stage.run(&words);
+        let Done { code, stdout, stderr } = stage::finish_within(self.stage.start(&words), LONGEST * 2);
         let events = stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let finish = events.filter(|event| event["event"] == "run-finished").last();
         let finish = finish.unwrap_or_else(|| panic!("{arguments:?} never finished ({code}):\n{stderr}"));
