@@ -87,9 +87,10 @@ impl Shim {
                     open: watch::Sender::new(true),
                     listening: watch::Sender::new(true),
                 });
+                let open = shared.open.subscribe();
                 ready.send(shared.clone()).unwrap();
                 tokio::select! {
-                    () = serve(listener, shared) => {}
+                    () = serve(listener, shared, open) => {}
                     _ = ended => {}
                 }
             });
@@ -149,9 +150,8 @@ fn bind(port: u16) -> std::io::Result<TcpSocket> {
     Ok(socket)
 }
 
-async fn serve(mut listener: TcpListener, shared: Arc<Shared>) {
+async fn serve(mut listener: TcpListener, shared: Arc<Shared>, mut open: watch::Receiver<bool>) {
     let port = listener.local_addr().unwrap().port();
-    let mut open = shared.open.subscribe();
     loop {
         let accepted = tokio::select! {
             // First, so that nothing more is accepted once nobody is to listen.
