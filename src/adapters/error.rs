@@ -75,6 +75,14 @@ impl ServiceError {
         )
     }
 
+    /// How long to wait before asking again: `usual`, or as long as the service itself wants.
+    pub fn pause(&self, usual: Duration) -> Duration {
+        match self.cause {
+            Cause::RateLimited { retry_after } => usual.max(retry_after),
+            _ => usual,
+        }
+    }
+
     /// Credentials are missing, expired or too weak (exit 4).
     pub fn credentials(&self) -> bool {
         matches!(self.cause, Cause::Unauthorized(_) | Cause::Forbidden(_))

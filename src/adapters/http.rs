@@ -56,6 +56,22 @@ impl Default for Patience {
     }
 }
 
+/// No service of a rehearsal is hurried beyond this: the machine that plays all of them may be busy.
+const LEAST_ANSWER: Duration = Duration::from_secs(2);
+
+impl Patience {
+    /// For rehearsals: `hurry` times shorter, as their waits are. What a service itself asks to wait stays as it is.
+    pub fn hurried(hurry: u32) -> Self {
+        let (usual, hurry) = (Self::default(), hurry.max(1));
+        Self {
+            connect: (usual.connect / hurry).max(LEAST_ANSWER),
+            answer: (usual.answer / hurry).max(LEAST_ANSWER),
+            first_pause: usual.first_pause / hurry,
+            ..usual
+        }
+    }
+}
+
 /// The one client of this process, made on first use: TLS by rustls and the platform's certificates.
 pub fn client() -> Client {
     static CLIENT: OnceLock<Client> = OnceLock::new();
@@ -189,6 +205,10 @@ impl Http {
             let cause = Cause::Malformed(format!("an answer of more than {} MiB", LARGEST_BODY / 1024 / 1024));
             self.error(request, cause)
         };
+        // What is promised need not be waited for.
+        if response.content_length().is_some_and(|length| length > LARGEST_BODY as u64) {
+            return Err(too_long());
+        }
         let mut body = Vec::new();
         let mut chunks = response.bytes_stream();
         while let Some(chunk) = chunks.next().await {

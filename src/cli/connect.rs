@@ -11,6 +11,7 @@ use crate::adapters::airflow::{AirflowAuth, AirflowClient, AirflowWrite};
 use crate::adapters::checkout::{Checkout, CheckoutOptions};
 use crate::adapters::clock::Clock;
 use crate::adapters::github::GithubClient;
+use crate::adapters::http::Patience;
 use crate::adapters::lock::GitRefLock;
 use crate::adapters::notify::SlackWebhook;
 use crate::adapters::process::{
@@ -75,6 +76,11 @@ impl Connection<'_> {
         ))
     }
 
+    /// A rehearsal, which is on loopback alone, waits less for each answer.
+    fn patience(&self) -> Option<Patience> {
+        self.settings.config.rehearsal.as_ref().map(|rehearsal| Patience::hurried(rehearsal.hurry))
+    }
+
     async fn github(&self) -> Result<GithubClient, CliError> {
         let config = &self.settings.config.github;
         let url = config
@@ -84,7 +90,11 @@ impl Connection<'_> {
             .unwrap_or(GITHUB);
         let needed = self.runbook.github.is_some() || self.runbook.infrastructure.is_some();
         let token = if needed { self.settings.github_token().await? } else { None };
-        GithubClient::new(url, token).map_err(url_error)
+        match self.patience() {
+            None => GithubClient::new(url, token),
+            Some(patience) => GithubClient::patient(url, token, patience),
+        }
+        .map_err(url_error)
     }
 
     async fn airflow(&self) -> Result<Arc<dyn AirflowWrite>, CliError> {
@@ -109,7 +119,11 @@ impl Connection<'_> {
         for (name, secret) in &config.headers {
             headers.push((name.clone(), self.settings.secret(&format!("[airflow] headers.{name}"), secret).await?));
         }
-        Ok(Arc::new(AirflowClient::new(url, auth, headers).map_err(url_error)?))
+        let client = AirflowClient::new(url, auth, headers).map_err(url_error)?;
+        Ok(Arc::new(match self.patience() {
+            None => client,
+            Some(patience) => client.with_patience(patience),
+        }))
     }
 
     async fn registry(&self) -> Result<Arc<dyn RegistryRead>, CliError> {
@@ -118,7 +132,10 @@ impl Connection<'_> {
         let password = self.settings.optional("[registry] password", config.password.as_ref()).await?;
         let url = config.url.as_deref().unwrap_or(&service.url);
         let client = RegistryClient::new(url, config.username.clone(), password).map_err(url_error)?;
-        Ok(Arc::new(client))
+        Ok(Arc::new(match self.patience() {
+            None => client,
+            Some(patience) => client.with_patience(patience),
+        }))
     }
 
     async fn sentry(&self) -> Result<Arc<dyn SentryRead>, CliError> {
@@ -128,7 +145,11 @@ impl Connection<'_> {
         let url = config.url.as_deref().unwrap_or(&service.url);
         let (organization, project) = (&service.organization, &service.project);
         let client = SentryClient::new(url, organization, project, service.environment.clone(), Some(token));
-        Ok(Arc::new(client.map_err(url_error)?))
+        let client = client.map_err(url_error)?;
+        Ok(Arc::new(match self.patience() {
+            None => client,
+            Some(patience) => client.with_patience(patience),
+        }))
     }
 
     /// Slack's webhook, where one is configured and the runbook wants it.

@@ -70,7 +70,7 @@ impl Run<'_> {
                         return Err(self.unseen(planned, error));
                     }
                     self.recorder.tell(Event::PollFailed { step: id.clone(), why: error.to_string() });
-                    PAUSE
+                    error.pause(PAUSE)
                 }
                 Err(trouble) => return Err(trouble),
             };

@@ -226,6 +226,7 @@ impl<'a> Run<'a> {
         let id = &planned.head.id;
         let since = self.readers().clock.now();
         let mut approved: Option<(String, Consent)> = None;
+        let mut lost: Option<String> = None;
         for acted in 0..=MOST_ACTS {
             let finding = if acted == 0 {
                 // Nothing is under way yet, so a look can be given up at any moment.
@@ -261,16 +262,25 @@ impl<'a> Run<'a> {
                     let made = self.act(planned, since, &question, &consent).await;
                     approved = Some((question.digest, consent));
                     match made {
-                        Ok(()) => {}
-                        Err(Trouble::InDoubt { .. }) => self.find_out(planned, since).await?,
+                        Ok(()) => lost = None,
+                        Err(Trouble::InDoubt { what, .. }) => {
+                            self.find_out(planned, since).await?;
+                            lost = Some(what);
+                        }
                         Err(trouble) => return Err(trouble),
                     }
                 }
             }
         }
-        Err(Trouble::Failed {
-            what: "it was changed, and still is not as wanted".into(),
-            next: "look at the output above".into(),
+        Err(match lost {
+            Some(what) => Trouble::Failed {
+                what: format!("tried {} times and looked up each time: it took no effect; {what}", MOST_ACTS + 1),
+                next: "wait until the service answers as it should".into(),
+            },
+            None => Trouble::Failed {
+                what: "it was changed, and still is not as wanted".into(),
+                next: "look at the output above".into(),
+            },
         })
     }
 
@@ -299,7 +309,7 @@ impl<'a> Run<'a> {
                         return Err(self.unseen(planned, error));
                     }
                     self.recorder.tell(Event::PollFailed { step: planned.head.id.clone(), why: error.to_string() });
-                    self.pause(waiting.as_ref().map_or(PAUSE, |wait| wait.poll)).await?;
+                    self.pause(error.pause(waiting.as_ref().map_or(PAUSE, |wait| wait.poll))).await?;
                     continue;
                 }
                 Err(trouble) => return Err(trouble),

@@ -59,12 +59,13 @@ impl Run<'_> {
             let tried = AssertUnwindSafe(self.give_back_one(held)).catch_unwind().await;
             match tried.unwrap_or_else(|panic| Err(broke(&*panic))) {
                 Err(Trouble::Service(error)) if error.passing() && clock.now() < deadline => {
+                    let pause = error.pause(PAUSE);
                     let (step, on) = (held.step.clone(), format!("an answer, to give back {held} ({error})"));
                     self.recorder.tell(Event::Waiting { step, on, since, deadline });
                     tokio::select! {
                         biased;
                         () = self.stop.again() => return Err(error.into()),
-                        () = clock.sleep(PAUSE) => {}
+                        () = clock.sleep(pause) => {}
                     }
                 }
                 tried => return tried,

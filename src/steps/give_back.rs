@@ -84,23 +84,30 @@ impl Step for GiveBack {
     async fn act(&self, act: Act<'_>, _question: &Question) -> Result<(), Trouble> {
         let look = act.look;
         let mut left = Vec::new();
+        // Where all that failed is an answer that got lost, looking again tells what became of it.
+        let mut known = false;
         // One that cannot be given back must not keep the others from it.
         for held in self.owed(&look).rev() {
             match act.give_back(held).await {
                 Ok(Returned::Back(_)) => {}
                 Ok(Returned::NotOurs(why)) => look.saw(Evidence::warning(why)),
-                Ok(Returned::NotYet(why)) => left.push(format!("{held}: {why}")),
+                Ok(Returned::NotYet(why)) => {
+                    known = true;
+                    left.push(format!("{held}: {why}"));
+                }
                 Err(trouble @ (Trouble::Journal(_) | Trouble::Stopped)) => return Err(trouble),
-                Err(trouble) => left.push(format!("{held}: {trouble}")),
+                Err(trouble) => {
+                    known |= !matches!(trouble, Trouble::InDoubt { .. });
+                    left.push(format!("{held}: {trouble}"));
+                }
             }
         }
         if left.is_empty() {
             return Ok(());
         }
-        Err(Trouble::Failed {
-            what: format!("could not give back {}", left.join("; ")),
-            next: "`catalog-deploy resume` or `catalog-deploy restore` tries again".into(),
-        })
+        let what = format!("could not give back {}", left.join("; "));
+        let next = "`catalog-deploy resume` or `catalog-deploy restore` tries again".into();
+        Err(if known { Trouble::Failed { what, next } } else { Trouble::InDoubt { what, next } })
     }
 }
 

@@ -12,7 +12,7 @@ use super::address::{self, HINT, encoded, hinted};
 use super::paging::{self, Page};
 use super::{ACTIVE_STATES, Activity, AirflowRead, AirflowWrite, Dag, Health, ImportError, Result, ServiceError, wire};
 use crate::adapters::Cause;
-use crate::adapters::http::{self, Answer, Http};
+use crate::adapters::http::{self, Answer, Http, Patience};
 
 /// Airflow's own maximum; a larger page is clamped to it without a word.
 const PAGE: usize = 100;
@@ -92,6 +92,13 @@ impl AirflowClient {
             jwt: Mutex::new(None),
             http,
         })
+    }
+
+    /// With other timeouts and tries, for loopback alone.
+    pub fn with_patience(mut self, patience: Patience) -> Self {
+        self.http = Http::with_patience("Airflow", patience);
+        self.client = http::loopback_client(&patience);
+        self
     }
 
     fn request(&self, method: &Method, path: &str, credentials: &Credentials, body: Option<&Value>) -> RequestBuilder {

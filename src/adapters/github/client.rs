@@ -30,6 +30,15 @@ impl GithubClient {
         Self::assemble(base, token, client, Patience::default(), BETWEEN_CHANGES)
     }
 
+    /// As [`GithubClient::new`] with other timeouts and tries, for loopback alone.
+    ///
+    /// # Errors
+    /// As [`GithubClient::new`].
+    pub fn patient(api_url: &str, token: Option<SecretString>, patience: Patience) -> Result<Self> {
+        let base = Self::base(api_url)?;
+        Self::assemble(base, token, http::loopback_client(&patience), patience, BETWEEN_CHANGES)
+    }
+
     pub(super) fn base(api_url: &str) -> Result<Url> {
         http::check_url(api_url).map_err(|why| {
             let cause = Cause::Failed(format!("the API's URL {why}; correct [github] api_url"));

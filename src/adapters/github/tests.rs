@@ -75,7 +75,7 @@ async fn each_question_goes_to_its_route() {
         path if path.contains("/contents/") => {
             Reply::json("bytes").with("content-type", "application/vnd.github.raw+json; charset=utf-8")
         }
-        _ => Reply::json(r#"{"permissions":{"pull":true,"push":false,"maintain":true}}"#),
+        _ => Reply::json(r#"{"full_name":"o/n","permissions":{"pull":true,"push":false,"maintain":true}}"#),
     })
     .await;
     let github = client(&server.url);

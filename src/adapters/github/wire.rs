@@ -18,6 +18,9 @@ fn login(user: Option<User>) -> String {
 #[derive(Deserialize)]
 pub(super) struct RepositoryWire {
     private: Option<bool>,
+    /// Always there, so an answer without it is not GitHub's.
+    #[serde(rename = "full_name")]
+    _full_name: String,
     permissions: Option<PermissionsWire>,
 }
 

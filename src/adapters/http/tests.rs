@@ -80,6 +80,33 @@ async fn what_is_no_answer_of_the_service_is_malformed() {
     }
 }
 
+/// What says that it is too long is not read to see whether it is.
+#[tokio::test]
+async fn a_promise_of_too_much_is_enough() {
+    let huge = (LARGEST_BODY + 1).to_string();
+    let (error, asked) = fault(Reply::json("[").with("content-length", huge)).await;
+    assert!(matches!(&error.cause, Cause::Malformed(text) if text.contains("more than 16 MiB")), "{error}");
+    assert_eq!(asked, 1);
+}
+
+#[test]
+fn a_rehearsal_hurries_and_leaves_time_to_answer() {
+    let (usual, hurried) = (Patience::default(), Patience::hurried(150));
+    assert_eq!(hurried.answer, Duration::from_secs(2));
+    assert!(hurried.first_pause < usual.first_pause && hurried.tries == usual.tries);
+    // What a service asks for is its own time.
+    assert_eq!(hurried.longest_pause, usual.longest_pause);
+    assert_eq!(Patience::hurried(1).answer, usual.answer);
+    assert_eq!(Patience::hurried(0).answer, usual.answer);
+}
+
+#[test]
+fn a_limit_is_the_least_pause() {
+    let limited = |seconds| Cause::RateLimited { retry_after: Duration::from_secs(seconds) };
+    let pause = |cause| ServiceError::new("Example", "GET /", cause).pause(Duration::from_secs(3)).as_secs();
+    assert_eq!((pause(limited(60)), pause(limited(1)), pause(Cause::NoAnswer("x".into()))), (60, 3, 3));
+}
+
 #[tokio::test]
 async fn json_is_never_quoted() {
     let (error, _) = fault(Reply::json(r#"{"access_token":"hidden"}"#)).await;

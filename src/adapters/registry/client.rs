@@ -170,7 +170,8 @@ fn tampered(wanted: &str, got: &str) -> Cause {
 
 #[derive(Deserialize)]
 struct TagPage {
-    /// `null` in some registries for an empty list.
+    /// `null` in some registries for an empty list; where it is missing, this is no list of tags.
+    #[serde(deserialize_with = "Option::deserialize")]
     tags: Option<Vec<String>>,
 }
 

@@ -323,6 +323,7 @@ async fn every_fault_has_its_cause() {
         (Reply::html(302).with("location", "https://sso.example/"), "Malformed", 1),
         (Reply::json("null"), "Malformed", 1),
         (Reply::json("{}"), "Malformed", 1),
+        (Reply::json("{}"), "Malformed", 1),
         (Reply::json(r#"{"manifests":[{}]}"#), "Malformed", 1),
         (Reply::Huge, "Malformed", 1),
     ] {

@@ -33,6 +33,17 @@ async fn acting_that_does_not_help_ends() {
     assert!(shared.log().len() <= 5, "{:?}", shared.log());
 }
 
+#[tokio::test]
+async fn an_effect_that_never_comes_about_is_told_with_its_last_error() {
+    let shared = Shared::new();
+    let ended = carry_out(&shared, vec![part(&shared, "one").does(&[Does::LostInDoubt; 20])]).await;
+    assert_eq!((ended.outcome.exit, ended.outcome.reason), (1, "step-failed"));
+    let message = &ended.outcome.message;
+    assert!(message.contains("looked up each time: it took no effect; do one: "), "{message}");
+    assert_eq!(shared.log().len(), 5, "{:?}", shared.log());
+    assert!(ended.state.in_doubt().is_empty());
+}
+
 /// A process that died in the middle of `late`: its journal ends with the intent.
 async fn died(shared: &Arc<Shared>, took_effect: bool) -> super::stage::Ended {
     let mut held = part(shared, "held").takes();

@@ -55,6 +55,21 @@ async fn what_boots_is_waited_for_before_it_is_called_lost() {
     assert_eq!(shared.lock.holder().as_deref(), Some("run-1"));
 }
 
+/// Its service is down: nothing was taken, so nobody is needed to give it back.
+#[tokio::test]
+async fn what_was_surely_refused_is_not_held() {
+    let shared = Shared::new();
+    let mut down = part(&shared, "down").takes().does(&[Does::Refused]);
+    down.unreachable = u32::MAX.into();
+    let ended = carry_out(&shared, vec![part(&shared, "one").takes(), down]).await;
+    assert_eq!((ended.outcome.exit, ended.outcome.reason), (1, "step-failed"), "{:?}", ended.outcome);
+    assert!(ended.state.held.is_empty());
+    assert_eq!(shared.log(), ["do one", "do down", "give one back"]);
+    assert_eq!(shared.lock.holder(), None);
+    let ended = go_on(&shared, vec![part(&shared, "one").takes(), part(&shared, "down").takes()], ended, false).await;
+    assert_eq!(ended.outcome.exit, 0, "{:?}", ended.outcome);
+}
+
 #[tokio::test]
 async fn restore_gives_back_what_an_earlier_process_could_not() {
     let shared = Shared::new();

@@ -30,6 +30,7 @@ fn gone_from_everything_though_children_print_them() {
         "[airflow.headers]\nCF-Access-Client-Secret = { command = [\"printf\", \"sentinel/of+a header\"] }\n\n[sentry]",
     );
     secrets.push("sentinel/of+a header".into());
+    secrets.push("sentinel-of-the-cloud".into());
     std::fs::write(&stage.config, config).unwrap();
     talkative(&stage);
     let (path, arguments) = listening(&place);
@@ -44,7 +45,6 @@ fn gone_from_everything_though_children_print_them() {
     };
     let mut command = with_secrets(&approved(&["--json", "-v"]));
     command.env("AWS_SESSION_TOKEN", "sentinel-of-the-cloud");
-    secrets.push("sentinel-of-the-cloud".into());
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let done = finish(child);
     assert_eq!(done.code, 0, "{}", done.stderr);

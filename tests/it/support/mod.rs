@@ -165,7 +165,12 @@ impl Drop for Stage {
 }
 
 /// Waits for a child, at most a minute.
-pub fn finish(mut child: Child) -> Done {
+pub fn finish(child: Child) -> Done {
+    finish_within(child, Duration::from_secs(60))
+}
+
+/// Waits for a child, and kills it when its time is over.
+pub fn finish_within(mut child: Child, longest: Duration) -> Done {
     use std::io::Read;
     let (mut out, mut err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let stdout = std::thread::spawn(move || {
@@ -178,7 +183,7 @@ pub fn finish(mut child: Child) -> Done {
         err.read_to_end(&mut text).unwrap();
         String::from_utf8(text).unwrap()
     });
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + longest;
     let status = loop {
         if let Some(status) = child.try_wait().unwrap() {
             break status;
