@@ -17,7 +17,6 @@ use crate::engine::preview::Preview;
 use crate::engine::{Outcome, Recorder, Run, StopSignal};
 use crate::event::{Event, FORMAT, Mode, Refusal};
 use crate::facts::Parameters;
-use crate::journal::Journal;
 use crate::journal::runs::{Runs, RunsError, StoredRun};
 use crate::journal::status::RunState;
 use crate::journal::store::JournalError;
@@ -90,7 +89,7 @@ impl Session {
         self.answers(&plan)?;
         let output = Output::of(&self.settings);
         let world = self.world(&output).await?;
-        let (journal, events) = Journal::open(&stored.directory).map_err(|error| match error {
+        let (journal, events) = self.runs.open(&stored.state.run).map_err(|error| match error {
             JournalError::Busy { .. } => busy(&stored.state.run),
             error => CliError::failed(error.to_string()),
         })?;

@@ -176,7 +176,7 @@ async fn write_details(look: &Look<'_>, plan_file: &Path, transcript: &Transcrip
     }
     let text = text.unwrap_or_else(|| console::strip_ansi_codes(&transcript.text()).into_owned());
     let file = look.workspace.join(format!("{}.plan.txt", look.step));
-    tokio::fs::write(&file, text).await.ok()?;
+    std::fs::write(&file, text).ok()?;
     Some(file)
 }
 
@@ -307,7 +307,7 @@ impl Step for Apply {
             ));
         };
         still_approved(&look, &ready).await?;
-        remember_approved(&look, &ready.plan).await?;
+        remember_approved(&look, &ready.plan)?;
         let infrastructure = infrastructure(&look)?;
         let version = Location::from(&infrastructure.version);
         let effect = Effect {

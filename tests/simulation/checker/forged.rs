@@ -1,0 +1,1 @@
+//! Forged histories: every rule can fail.
