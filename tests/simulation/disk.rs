@@ -199,8 +199,7 @@ impl Disk for SimDisk {
         let inner = self.inner();
         let all = inner.files.keys().chain(inner.directories.keys());
         let name = |other: &PathBuf| Some(other.strip_prefix(path).ok()?.to_str()?.to_owned());
-        let names: Vec<String> =
-            all.filter(|other| other.parent() == Some(path)).filter_map(name).collect();
+        let names: Vec<String> = all.filter(|other| other.parent() == Some(path)).filter_map(name).collect();
         if names.is_empty() && !inner.directories.contains_key(path) {
             return Err(ErrorKind::NotFound.into());
         }

@@ -14,8 +14,8 @@ use catalog_deploy::journal::runs::Runs;
 use catalog_deploy::journal::status::RunState;
 use catalog_deploy::plan::Plan;
 use catalog_deploy::report::Sink;
-use catalog_deploy::runbook::load::{Source, load};
 use catalog_deploy::runbook::Loaded;
+use catalog_deploy::runbook::load::{Source, load};
 use catalog_deploy::steps;
 
 use crate::adapters::{Person, clock, world};
@@ -139,20 +139,23 @@ async fn live(sim: &Arc<Sim>, scenario: &Scenario, process: &Process) -> End {
     let end = {
         let mut work = pin!(work(sim, scenario, process, &stop));
         loop {
+            // Polled whenever a timer of its own is due, and left alone in between, so that time can go on.
             let polled = std::future::poll_fn(|context| {
-                Poll::Ready(catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context))))
+                let polled = catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(context)));
+                polls += 1;
+                let dies = sim.dead.load(Ordering::SeqCst) || process.death == Some(Death::Poll(polls));
+                let jolted = process.jolts.iter().any(|(at, _)| *at == polls);
+                match polled {
+                    Err(panic) => Poll::Ready(Some(End::Panicked(said(&*panic)))),
+                    Ok(Poll::Ready(end)) if !dies => Poll::Ready(Some(end)),
+                    _ if dies => Poll::Ready(Some(End::Died)),
+                    _ if polls > MOST_POLLS => Poll::Ready(Some(End::NeverEnds)),
+                    Ok(_) if jolted => Poll::Ready(None),
+                    Ok(_) => Poll::Pending,
+                }
             });
-            match polled.await {
-                Err(panic) => break End::Panicked(said(&*panic)),
-                Ok(Poll::Ready(end)) if !sim.dead.load(Ordering::SeqCst) => break end,
-                Ok(_) => {}
-            }
-            polls += 1;
-            if sim.dead.load(Ordering::SeqCst) || process.death == Some(Death::Poll(polls)) {
-                break End::Died;
-            }
-            if polls > MOST_POLLS {
-                break End::NeverEnds;
+            if let Some(end) = polled.await {
+                break end;
             }
             for (_, jolt) in process.jolts.iter().filter(|(at, _)| *at == polls) {
                 sim.tell(&format!("{jolt:?}"));
@@ -162,7 +165,6 @@ async fn live(sim: &Arc<Sim>, scenario: &Scenario, process: &Process) -> End {
                     Jolt::Signal => drop(stop.raise(2)),
                 }
             }
-            next_moment().await;
         }
     };
     // What the process held in memory is gone by here.
@@ -175,11 +177,6 @@ async fn live(sim: &Arc<Sim>, scenario: &Scenario, process: &Process) -> End {
     }
     sim.tell(&format!("process {number} ended: {end:?}"));
     end
-}
-
-/// Lets the runtime go on to the next timer that is due.
-async fn next_moment() {
-    tokio::task::yield_now().await;
 }
 
 async fn work(sim: &Arc<Sim>, scenario: &Scenario, process: &Process, stop: &StopSignal) -> End {

@@ -4,12 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use catalog_deploy::adapters::Cause;
 use catalog_deploy::adapters::checkout::{
     Arguments, Attribute, CheckoutRead, CheckoutWrite, Location, Planned, Result, Standing, Tree, replace_attribute,
 };
 use catalog_deploy::adapters::lock::{LockRead, LockRecord, LockState, LockWrite, Taken};
 use catalog_deploy::adapters::process::{LineSink, Recorded, Traces};
-use catalog_deploy::adapters::Cause;
 use jiff::Timestamp;
 
 use super::Hands;

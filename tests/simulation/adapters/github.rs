@@ -123,11 +123,7 @@ impl GithubWrite for Hands {
     }
     async fn approve_pull_request(&self, _: &str, number: u64, commit_id: &str, _: &str) -> Result<()> {
         self.github(format!("POST approval of {number}"), true, |world| {
-            let review = Review {
-                user: VIEWER.into(),
-                state: "APPROVED".into(),
-                commit_id: Some(commit_id.into()),
-            };
+            let review = Review { user: VIEWER.into(), state: "APPROVED".into(), commit_id: Some(commit_id.into()) };
             world.github.reviews.push((number, review));
             let by = Actor::Run(world.process);
             world.record(by, Change::Approved { number });

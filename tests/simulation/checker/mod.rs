@@ -66,10 +66,8 @@ pub fn judge(sim: &Arc<Sim>, scenario: &Scenario, ends: Vec<(Command, End)>) -> 
     drop(guard);
     let target = scenario.parameters.tag.clone().unwrap_or_else(|| crate::world::NEW.into());
     let case = Case { run: &run, target: &target, history: &history, last: &last };
-    let violations = RULES
-        .iter()
-        .filter_map(|(rule, broken)| broken(&case).map(|how| Violation { rule, how }))
-        .collect::<Vec<_>>();
+    let violations =
+        RULES.iter().filter_map(|(rule, broken)| broken(&case).map(|how| Violation { rule, how })).collect::<Vec<_>>();
     let lines = sim.disk.get(&sim.directory.join("runs").join(&run).join(catalog_deploy::journal::store::JOURNAL));
     let lines = lines.iter().filter(|byte| **byte == b'\n').count();
     Played { story: sim.story(), ends, violations, requests, disk_ops: sim.disk.ops(), lines, history }

@@ -61,7 +61,9 @@ pub fn under_the_lock(case: &Case<'_>) -> Option<String> {
         let gives_back = match &it.change {
             Change::Lock { .. } | Change::ApplyEnded { .. } => return None,
             // What is in this checkout is given back whoever deploys by now.
-            Change::File { version, flag, .. } => flag.1 == "false" && flag.0 != "false" || version.1 == case.last.first_version,
+            Change::File { version, flag, .. } => {
+                flag.1 == "false" && flag.0 != "false" || version.1 == case.last.first_version
+            }
             Change::Paused { paused: false, .. } => it.holder.is_none(),
             _ => false,
         };
@@ -132,7 +134,9 @@ pub fn only_ours(case: &Case<'_>) -> Option<String> {
             Change::Paused { dag, paused: false, was: true } if mine => {
                 (!paused.remove(dag.as_str())).then(|| format!("{dag} was unpaused, and others had paused it"))
             }
-            Change::Lock { from: Some(from), .. } if mine && from != case.run => Some(format!("the lock of {from} was taken away")),
+            Change::Lock { from: Some(from), .. } if mine && from != case.run => {
+                Some(format!("the lock of {from} was taken away"))
+            }
             _ => None,
         }
     })
@@ -144,7 +148,9 @@ pub fn no_other_byte(case: &Case<'_>) -> Option<String> {
 
 pub fn bump_alone(case: &Case<'_>) -> Option<String> {
     ours(case).find_map(|it| match &it.change {
-        Change::Pushed { only_the_version, flag, .. } if !only_the_version || flag != "false" => Some(format!("{it:?}")),
+        Change::Pushed { only_the_version, flag, .. } if !only_the_version || flag != "false" => {
+            Some(format!("{it:?}"))
+        }
         _ => None,
     })
 }
@@ -175,7 +181,8 @@ pub fn refusals_are_clean(case: &Case<'_>) -> Option<String> {
     case.last.ends.iter().find_map(|(number, _, end)| {
         let End::Ended(outcome) = end else { return None };
         let changed = |it: &&Happened| {
-            matches!(it.actor, Actor::Run(by) if by <= *number) && !matches!(it.change, Change::Lock { .. } | Change::ApplyEnded { .. })
+            matches!(it.actor, Actor::Run(by) if by <= *number)
+                && !matches!(it.change, Change::Lock { .. } | Change::ApplyEnded { .. })
         };
         let changed = case.history.iter().find(changed)?;
         (outcome.exit == 3).then(|| format!("process {number} says \"{}\", and there was {changed:?}", outcome.message))
@@ -223,8 +230,11 @@ pub fn nothing_left(case: &Case<'_>) -> Option<String> {
     }
     let touched = ours(case).any(|it| matches!(it.change, Change::ApplyEnded { touched: true, .. }));
     let wanted = format!("\"{}\"", case.target);
-    (!touched && last.version == wanted && last.version != last.first_version && last.instance.as_deref() != Some(case.target))
-        .then(|| format!("{wanted} is in the checkout, and was never applied"))
+    (!touched
+        && last.version == wanted
+        && last.version != last.first_version
+        && last.instance.as_deref() != Some(case.target))
+    .then(|| format!("{wanted} is in the checkout, and was never applied"))
 }
 
 pub fn comes_to_rest(case: &Case<'_>) -> Option<String> {

@@ -25,14 +25,7 @@ impl Airflow {
         let names = ["audio_data_refresh", "flickr_workflow", "image_data_refresh"];
         let short = "production_elasticsearch_cluster_healthcheck";
         let dags = names.into_iter().chain([short]).map(|dag| (dag.to_owned(), false)).collect();
-        Self {
-            dags,
-            runs: Vec::new(),
-            tasks: Vec::new(),
-            version: "2.9.3".into(),
-            up_from: Some(-3_600_000),
-            skew: 0,
-        }
+        Self { dags, runs: Vec::new(), tasks: Vec::new(), version: "2.9.3".into(), up_from: Some(-3_600_000), skew: 0 }
     }
 
     pub fn up(&self, now: i64) -> bool {

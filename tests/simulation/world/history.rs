@@ -9,16 +9,44 @@ pub enum Actor {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    Published { git_tag: String },
-    Approved { number: u64 },
-    Pushed { branch: String, only_the_version: bool, flag: String },
-    PullOpened { branch: String },
-    Paused { dag: String, paused: bool, was: bool },
-    Lock { from: Option<String>, to: Option<String> },
+    Published {
+        git_tag: String,
+    },
+    Approved {
+        number: u64,
+    },
+    Pushed {
+        branch: String,
+        only_the_version: bool,
+        flag: String,
+    },
+    PullOpened {
+        branch: String,
+    },
+    Paused {
+        dag: String,
+        paused: bool,
+        was: bool,
+    },
+    Lock {
+        from: Option<String>,
+        to: Option<String>,
+    },
     /// Literals in the checkout's file, before and after; `elsewhere`: any other byte changed.
-    File { version: (String, String), flag: (String, String), elsewhere: bool },
-    ApplyStarted { child: usize, tag: String },
-    ApplyEnded { child: usize, complete: bool, touched: bool },
+    File {
+        version: (String, String),
+        flag: (String, String),
+        elsewhere: bool,
+    },
+    ApplyStarted {
+        child: usize,
+        tag: String,
+    },
+    ApplyEnded {
+        child: usize,
+        complete: bool,
+        touched: bool,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

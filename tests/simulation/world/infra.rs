@@ -26,18 +26,15 @@ pub fn file(tag: &str, merges: usize) -> Vec<u8> {
 }
 
 fn at(attribute: &str) -> Location {
-    Location {
-        file: FILE.into(),
-        block: vec!["module".into(), "catalog-airflow".into()],
-        attribute: attribute.into(),
-    }
+    Location { file: FILE.into(), block: vec!["module".into(), "catalog-airflow".into()], attribute: attribute.into() }
 }
 
 /// Literals of version and flag in a file's bytes.
 pub fn literals(bytes: &[u8]) -> (String, String) {
     let find = |name: &str| {
         let at = at(name);
-        find_attribute(bytes, &at.file, &at.block, &at.attribute).map_or_else(|error| error.to_string(), |it| it.literal)
+        find_attribute(bytes, &at.file, &at.block, &at.attribute)
+            .map_or_else(|error| error.to_string(), |it| it.literal)
     };
     (find("docker_image_tag"), find("running_dags_cleared"))
 }

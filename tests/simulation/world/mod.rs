@@ -76,7 +76,8 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        let manifest = |name: &str| Manifest { digest: format!("sha256:{name}"), contents: vec![format!("config-{name}")] };
+        let manifest =
+            |name: &str| Manifest { digest: format!("sha256:{name}"), contents: vec![format!("config-{name}")] };
         let registry = [(OLDER, "older"), (OLD, "old"), ("latest", "new"), ("commit-new", "new")];
         Self {
             now: 0,
