@@ -224,7 +224,7 @@ async fn settle_doubt(look: Look<'_>) -> Result<(Option<Evidence>, Settled), Tro
         Landed::Partly { left } => {
             let left = left.join(", ");
             let text = format!("the earlier apply did not take effect completely; left: {left}");
-            (Some(Evidence::warning(text)), Settled::InPart)
+            (Some(Evidence::warning(text)), Settled::InPart(vec![Fact::AppliedInPart]))
         }
     })
 }
@@ -257,7 +257,7 @@ impl Step for Apply {
                 }
                 Settled::UnderWay(wait) => return Ok(Finding::new(Decision::Wait(wait))),
                 Settled::Unknown(refusal) => return Ok(Finding::new(Decision::Blocked(vec![refusal]))),
-                Settled::InPart | Settled::NoEffect => {}
+                Settled::InPart(_) | Settled::NoEffect => {}
             }
         }
         if let Some(refusal) = errored_state(&look).await? {
