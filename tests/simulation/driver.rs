@@ -23,7 +23,6 @@ use crate::checker::{Violation, judge};
 use crate::rng::Rng;
 use crate::scenario::{Command, Jolt, Process, RUNBOOK, Scenario};
 use crate::sim::{Death, Sim};
-use crate::world::history::Happened;
 
 /// A process that is polled more often than this will never end.
 const MOST_POLLS: u64 = 400_000;
@@ -44,17 +43,15 @@ pub struct Played {
     pub story: String,
     pub ends: Vec<(Command, End)>,
     pub violations: Vec<Violation>,
-    pub history: Vec<Happened>,
-    pub requests: u64,
     pub disk_ops: Vec<crate::disk::Op>,
-    pub lines: usize,
+    pub journal: Vec<u8>,
 }
 
 struct Teller(Arc<Sim>);
 
 impl Sink for Teller {
     fn event(&mut self, stamped: &Stamped) {
-        if stamped.event.durable() {
+        if stamped.event.durable() && self.0.telling() {
             self.0.tell(&format!("  {}", serde_json::to_string(&stamped.event).unwrap()));
         }
     }
@@ -75,12 +72,12 @@ fn directory() -> PathBuf {
 }
 
 /// Plays `scenario`; `seed` is behind everything that is left to chance.
-pub fn play(scenario: &Scenario, seed: u64) -> Played {
+pub fn play(scenario: &Scenario, seed: u64, telling: bool) -> Played {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
         let directory = directory();
         std::fs::create_dir_all(&directory).unwrap();
-        let sim = Sim::new(Rng::new(seed), directory.clone());
+        let sim = Sim::new(Rng::new(seed), directory.clone(), telling);
         scenario.begin(&mut sim.state().world);
         let mut ends = Vec::new();
         for process in &scenario.processes {

@@ -10,6 +10,7 @@ mod adapters;
 mod checker;
 mod disk;
 mod driver;
+mod faults;
 mod rng;
 mod scenario;
 mod seeds;

@@ -5,12 +5,13 @@ use crate::rng::Rng;
 use crate::scenario::Scenario;
 
 /// Seeds that found something, and what that was.
-const FOUND: [(u64, &str); 0] = [];
+const FOUND: [(u64, &str); 1] =
+    [(1111, "a resume could not go on after an apply that took the instance with it: Airflow did not answer")];
 
-fn run(seed: u64) -> Played {
+fn run(seed: u64, telling: bool) -> Played {
     let mut rng = Rng::new(seed);
     let scenario = Scenario::draw(&mut rng);
-    play(&scenario, rng.next())
+    play(&scenario, rng.next(), telling)
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -20,7 +21,7 @@ fn number(name: &str) -> Option<u64> {
 #[test]
 fn seeds() {
     if let Some(seed) = number("SIM_SEED") {
-        let played = run(seed);
+        let played = run(seed, true);
         eprintln!("{}", played.story);
         assert!(played.violations.is_empty(), "seed {seed}: {:#?}", played.violations);
         return;
@@ -39,9 +40,14 @@ fn seeds() {
                 scope.spawn(move || {
                     let mine = (base..base + count).filter(|seed| seed % threads == worker);
                     mine.filter_map(|seed| {
-                        let played = run(seed);
+                        let played = run(seed, false);
                         let violations = &played.violations;
-                        (!violations.is_empty()).then(|| format!("SIM_SEED={seed}: {violations:?}"))
+                        if violations.is_empty() {
+                            return None;
+                        }
+                        let told = format!("SIM_SEED={seed}: {violations:?}");
+                        eprintln!("{told}");
+                        Some(told)
                     })
                     .collect::<Vec<_>>()
                 })
@@ -56,7 +62,7 @@ fn seeds() {
 #[test]
 fn what_was_found_stays_mended() {
     for (seed, why) in FOUND {
-        let played = run(seed);
+        let played = run(seed, false);
         assert!(played.violations.is_empty(), "seed {seed} ({why}): {:#?}", played.violations);
     }
 }
@@ -64,13 +70,13 @@ fn what_was_found_stays_mended() {
 #[test]
 fn two_replays_tell_the_same_story() {
     for seed in 0..12 {
-        assert_eq!(run(seed).story, run(seed).story, "seed {seed}");
+        assert_eq!(run(seed, true).story, run(seed, true).story, "seed {seed}");
     }
 }
 
 #[test]
 fn without_trouble_it_deploys() {
-    let played = play(&Scenario::plain().with_refreshes(), 1);
+    let played = play(&Scenario::plain().with_refreshes(), 1, true);
     eprintln!("{}", played.story);
     assert!(played.violations.is_empty(), "{:#?}", played.violations);
     let crate::driver::End::Ended(outcome) = &played.ends[0].1 else { panic!("{:?}", played.ends) };

@@ -60,7 +60,8 @@ pub struct State {
     pub asked: Vec<String>,
     /// The laptop's clock minus the true time.
     pub clock_offset: i64,
-    story: String,
+    /// `None` where nobody listens: telling costs half the time.
+    story: Option<String>,
     start: Instant,
 }
 
@@ -77,7 +78,7 @@ pub type Answer<T> = Result<T, Cause>;
 impl Sim {
     /// To be made inside a runtime whose time is paused. `directory` is the state directory: virtual for journals, real
     /// for what children and steps leave there.
-    pub fn new(mut rng: Rng, directory: std::path::PathBuf) -> Arc<Self> {
+    pub fn new(mut rng: Rng, directory: std::path::PathBuf, telling: bool) -> Arc<Self> {
         let dead = Arc::new(AtomicBool::new(false));
         let disk = SimDisk::new(rng.split(), dead.clone());
         let state = State {
@@ -89,7 +90,7 @@ impl Sim {
             requests: 0,
             asked: Vec::new(),
             clock_offset: 0,
-            story: String::new(),
+            story: telling.then(String::new),
             start: Instant::now(),
         };
         Arc::new(Self { state: Mutex::new(state), dead, disk, directory })
@@ -105,14 +106,21 @@ impl Sim {
         state
     }
 
+    pub fn telling(&self) -> bool {
+        self.state.lock().unwrap().story.is_some()
+    }
+
     pub fn tell(&self, line: &str) {
+        if !self.telling() {
+            return;
+        }
         let mut state = self.state();
         let now = state.world.now;
         state.tell(&format!("{now:>9} {line}"));
     }
 
     pub fn story(&self) -> String {
-        self.state().story.replace(&self.directory.display().to_string(), "STATE")
+        self.state().story.clone().unwrap_or_default().replace(&self.directory.display().to_string(), "STATE")
     }
 
     /// A dead process gets no further.
@@ -215,8 +223,10 @@ impl Sim {
 
 impl State {
     pub fn tell(&mut self, line: &str) {
-        self.story.push_str(line);
-        self.story.push('\n');
+        if let Some(story) = &mut self.story {
+            story.push_str(line);
+            story.push('\n');
+        }
     }
 
     fn draw(&mut self, writes: bool) -> (u64, Fault, Duration, Duration) {

@@ -53,12 +53,8 @@ impl Hands {
         lines: LineSink,
         stop: tokio::sync::watch::Receiver<bool>,
     ) -> Result<Recorded> {
-        let started = self
-            .0
-            .request("terraform", "apply".into(), true, |world| {
-                Ok(world.start_apply(plan, &traces.exit, &traces.output))
-            })
-            .await;
+        let started =
+            self.0.request("terraform", "apply".into(), true, |world| Ok(world.start_apply(plan, &traces.exit))).await;
         // Starting a process is not asking over a network: its answer cannot be lost.
         let child = match started {
             Ok(Some(child)) => child,

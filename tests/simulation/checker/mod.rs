@@ -27,8 +27,6 @@ pub struct Final {
     pub flag: String,
     pub version: String,
     pub first_version: String,
-    /// DAGs that are paused.
-    pub paused: Vec<String>,
     pub holder: Option<String>,
     pub instance: Option<String>,
     pub applying: bool,
@@ -45,7 +43,6 @@ pub fn judge(sim: &Arc<Sim>, scenario: &Scenario, ends: Vec<(Command, End)>) -> 
     let run = sim.state().world.run.clone();
     let state = stored(sim, &run);
     let mut guard = sim.state();
-    let requests = guard.requests;
     let world: &mut World = &mut guard.world;
     let history = std::mem::take(&mut world.history);
     let first_version = format!("\"{}\"", crate::world::OLD);
@@ -54,7 +51,6 @@ pub fn judge(sim: &Arc<Sim>, scenario: &Scenario, ends: Vec<(Command, End)>) -> 
         flag: world.repo.flag(),
         version: world.repo.version(),
         first_version,
-        paused: world.airflow.dags.iter().filter(|(_, paused)| **paused).map(|(dag, _)| dag.clone()).collect(),
         holder: world.lock.as_ref().map(|lock| lock.record.run.clone()),
         instance: world.terraform.instance.clone(),
         applying: world.terraform.running(),
@@ -68,9 +64,8 @@ pub fn judge(sim: &Arc<Sim>, scenario: &Scenario, ends: Vec<(Command, End)>) -> 
     let case = Case { run: &run, target: &target, history: &history, last: &last };
     let violations =
         RULES.iter().filter_map(|(rule, broken)| broken(&case).map(|how| Violation { rule, how })).collect::<Vec<_>>();
-    let lines = sim.disk.get(&sim.directory.join("runs").join(&run).join(catalog_deploy::journal::store::JOURNAL));
-    let lines = lines.iter().filter(|byte| **byte == b'\n').count();
-    Played { story: sim.story(), ends, violations, requests, disk_ops: sim.disk.ops(), lines, history }
+    let journal = sim.disk.get(&sim.directory.join("runs").join(&run).join(catalog_deploy::journal::store::JOURNAL));
+    Played { story: sim.story(), ends, violations, disk_ops: sim.disk.ops(), journal }
 }
 
 /// What a rule judges.

@@ -12,7 +12,6 @@ use super::{Event, World, infra};
 /// One apply: a child of the recorder, in a session of its own.
 pub struct Child {
     pub exit_file: PathBuf,
-    pub output: PathBuf,
     pub lines: Vec<String>,
     plan: Saved,
     /// How it ended, as far as somebody wrote it down.
@@ -114,14 +113,13 @@ impl Terraform {
 }
 
 impl World {
-    pub fn start_apply(&mut self, plan: &Path, exit_file: &Path, output: &Path) -> Option<usize> {
+    pub fn start_apply(&mut self, plan: &Path, exit_file: &Path) -> Option<usize> {
         let saved = self.terraform.plans.get(plan)?.clone();
         let child = self.terraform.children.len();
         let by = self.process;
         self.record(Actor::Run(by), Change::ApplyStarted { child, tag: saved.tag.clone() });
         self.terraform.children.push(Child {
             exit_file: exit_file.into(),
-            output: output.into(),
             lines: Vec::new(),
             plan: saved,
             exit: None,
