@@ -370,7 +370,18 @@ async fn carry_out(
         Binding::PlanFile => {
             argv.push(ready.file.display().to_string());
             let traces = next_traces(look.workspace, look.step);
-            writers.checkout.apply(&argv, &traces, lines, act.stop.clone()).await.map(|recorded| recorded.exit)
+            match writers.checkout.apply(&argv, &traces, lines, act.stop.clone()).await {
+                // Whoever was to note how it ends is gone, and it may be at work without: until it has ended, a plan
+                // would tell of a state that is about to change.
+                Err(error) if !error.surely_refused() => {
+                    let quiet: LineSink = Arc::new(|_: &str| ());
+                    match look.readers.commands.wait_recorded(&traces, quiet).await {
+                        Ok(Some(exit)) => Ok(exit),
+                        Ok(None) | Err(_) => Err(error),
+                    }
+                }
+                ended => ended.map(|recorded| recorded.exit),
+            }
         }
         Binding::Terminal => {
             let directory = Some(look.readers.checkout.root());

@@ -105,6 +105,7 @@ async fn rest(sim: &Arc<Sim>, scenario: &Scenario, ends: &mut Vec<(Command, End)
         {
             let world = &mut sim.state().world;
             world.calm();
+            world.terraform.failures.clear();
             if world.repo.head + 1 != world.repo.main.len() {
                 world.repo.pull();
             }
@@ -190,7 +191,9 @@ async fn work(sim: &Arc<Sim>, scenario: &Scenario, process: &Process, stop: &Sto
     };
     let world = world(sim);
     let person = Person { sim: sim.clone(), says: process.says.clone(), thinks: process.thinks };
-    let who = ("ada".to_owned(), "laptop".to_owned());
+    // The obligations of this checkout carry the name that the system gives.
+    let host = nix::unistd::gethostname().unwrap().into_string().unwrap();
+    let who = ("ada".to_owned(), host);
     std::fs::create_dir_all(&directory).unwrap();
     let run = Run::new(&loaded.runbook, &plan, &world, &recorder, &person, stop, directory, who);
     End::Ended(match process.command {

@@ -169,7 +169,8 @@ impl Scenario {
                 }
                 8 => self.events.push((at, Event::OtherApplies(OLD.into()))),
                 9 => self.events.push((at, Event::DraftRenamed)),
-                10 => self.events.push((at, Event::RecorderKilled)),
+                // Whenever an apply begins, it does not live long.
+                10 => self.events.extend((20..90).map(|times| (times * 5_000, Event::RecorderKilled))),
                 _ => {
                     let literal = *rng.pick(&["true", "false"]);
                     self.events.push((at, Event::FlagByHand(literal.into())));

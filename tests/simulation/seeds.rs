@@ -3,10 +3,13 @@
 use crate::driver::{Played, play};
 use crate::rng::Rng;
 use crate::scenario::Scenario;
+use crate::world::Event;
 
 /// Seeds that found something, and what that was.
-const FOUND: [(u64, &str); 1] =
-    [(1111, "a resume could not go on after an apply that took the instance with it: Airflow did not answer")];
+const FOUND: [(u64, &str); 2] = [
+    (1111, "a resume could not go on after an apply that took the instance with it: Airflow did not answer"),
+    (1387, "DAGs were unpaused while the flag could not be set back"),
+];
 
 fn run(seed: u64, telling: bool) -> Played {
     let mut rng = Rng::new(seed);
@@ -81,4 +84,14 @@ fn without_trouble_it_deploys() {
     assert!(played.violations.is_empty(), "{:#?}", played.violations);
     let crate::driver::End::Ended(outcome) = &played.ends[0].1 else { panic!("{:?}", played.ends) };
     assert_eq!(outcome.exit, 0, "{outcome:?}");
+}
+
+/// The recorder is killed while its apply is at work: the apply goes on, and how it ended must be waited for.
+#[test]
+fn an_apply_without_its_recorder_is_waited_for() {
+    let mut scenario = Scenario::plain().with_refreshes();
+    scenario.events.extend((20..90).map(|times| (times * 5_000, Event::RecorderKilled)));
+    let played = play(&scenario, 1, true);
+    assert!(played.violations.is_empty(), "{}\n{:#?}", played.story, played.violations);
+    assert!(played.story.contains("RecorderKilled") && played.ends.len() == 1, "{:?}", played.ends);
 }

@@ -184,14 +184,25 @@ impl LockWrite for Hands {
             Ok(None) | Err(_) => Err(error),
         }
     }
+    /// As the real one: a lost answer is resolved by looking once more.
     async fn free(&self, commit: &str) -> Result<bool> {
-        self.git("free the lock", true, |world| {
-            let ours = world.lock.as_ref().is_some_and(|lock| lock.commit == commit);
-            if ours {
-                world.set_lock(Actor::Run(world.process), None);
-            }
-            Ok(ours)
-        })
-        .await
+        let freed = self
+            .git("free the lock", true, |world| {
+                let ours = world.lock.as_ref().is_some_and(|lock| lock.commit == commit);
+                if ours {
+                    world.set_lock(Actor::Run(world.process), None);
+                }
+                Ok(ours)
+            })
+            .await;
+        let error = match freed {
+            Err(error) if !error.surely_refused() => error,
+            known => return known,
+        };
+        match self.holder().await {
+            Ok(None) => Ok(true),
+            Ok(Some(now)) if now.commit != commit => Ok(false),
+            Ok(Some(_)) | Err(_) => Err(error),
+        }
     }
 }
