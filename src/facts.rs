@@ -111,6 +111,8 @@ pub enum Fact {
     /// DAGs that ran at this reading, and why each was allowed.
     DagsCleared(Vec<String>),
     Applied(AppliedFact),
+    /// An apply ended, and did some of what was approved: production may be without its instance.
+    AppliedInPart,
     Changelog(PullRequestFact),
     PullRequest(PullRequestFact),
 }
@@ -128,6 +130,7 @@ pub enum FactKind {
     FlagSet,
     DagsCleared,
     Applied,
+    AppliedInPart,
     Changelog,
     PullRequest,
 }
@@ -145,6 +148,8 @@ pub struct Facts {
     pub flag_set: Option<bool>,
     pub dags_cleared: Option<Vec<String>>,
     pub applied: Option<AppliedFact>,
+    #[serde(default)]
+    pub applied_in_part: bool,
     pub changelog: Option<PullRequestFact>,
     pub pull_request: Option<PullRequestFact>,
 }
@@ -163,6 +168,7 @@ impl Facts {
             FactKind::FlagSet => self.flag_set.is_some(),
             FactKind::DagsCleared => self.dags_cleared.is_some(),
             FactKind::Applied => self.applied.is_some(),
+            FactKind::AppliedInPart => self.applied_in_part,
             FactKind::Changelog => self.changelog.is_some(),
             FactKind::PullRequest => self.pull_request.is_some(),
         }
@@ -180,6 +186,7 @@ impl Facts {
             Fact::FlagSet(it) => self.flag_set = Some(it),
             Fact::DagsCleared(it) => self.dags_cleared = Some(it),
             Fact::Applied(it) => self.applied = Some(it),
+            Fact::AppliedInPart => self.applied_in_part = true,
             Fact::Changelog(it) => self.changelog = Some(it),
             Fact::PullRequest(it) => self.pull_request = Some(it),
         }

@@ -113,8 +113,8 @@ pub enum Decision {
 pub enum Settled {
     /// It took effect; what is known by that.
     TookEffect(Vec<Fact>),
-    /// It ended, and did some of it: no longer under way, and not undone either.
-    InPart,
+    /// It ended, and did some of it: no longer under way, and not undone either; what is known by that.
+    InPart(Vec<Fact>),
     NoEffect,
     /// Still at work.
     UnderWay(Wait),

@@ -17,7 +17,6 @@ use crate::engine::preview::Preview;
 use crate::engine::{Outcome, Recorder, Run, StopSignal};
 use crate::event::{Event, FORMAT, Mode, Refusal};
 use crate::facts::Parameters;
-use crate::journal::Journal;
 use crate::journal::runs::{Runs, RunsError, StoredRun};
 use crate::journal::status::RunState;
 use crate::journal::store::JournalError;
@@ -90,8 +89,9 @@ impl Session {
         self.answers(&plan)?;
         let output = Output::of(&self.settings);
         let world = self.world(&output).await?;
-        let open = if stored.in_part { Journal::open_to_give_back } else { Journal::open };
-        let (journal, events) = open(&stored.directory).map_err(|error| match error {
+        let run = &stored.state.run;
+        let opened = if stored.in_part { self.runs.open_to_give_back(run) } else { self.runs.open(run) };
+        let (journal, events) = opened.map_err(|error| match error {
             JournalError::Busy { .. } => busy(&stored.state.run),
             error => RunsError::from(error).into(),
         })?;

@@ -44,11 +44,10 @@ impl Run<'_> {
         loop {
             let glance = self.glance(planned, since);
             let poll = match planned.step.settle(glance.look()).await {
-                Ok(Settled::TookEffect(facts)) => {
+                Ok(Settled::TookEffect(facts) | Settled::InPart(facts)) => {
                     facts.iter().try_for_each(|fact| self.learn_new(id, fact))?;
                     return self.settle(id, true);
                 }
-                Ok(Settled::InPart) => return self.settle(id, true),
                 Ok(Settled::NoEffect) => return self.settle(id, false),
                 Ok(Settled::Unknown(refusal)) => return self.ask_how_it_ended(planned, refusal).await,
                 Ok(Settled::Stuck(refusal)) => {

@@ -342,8 +342,9 @@ impl<'a> Run<'a> {
     /// Ends at once when a stop is wanted.
     pub(super) async fn pause(&self, poll: Duration) -> Result<(), Trouble> {
         tokio::select! {
-            () = self.readers().clock.sleep(poll) => Ok(()),
+            biased;
             () = self.stop.soon() => Err(Trouble::Stopped),
+            () = self.readers().clock.sleep(poll) => Ok(()),
         }
     }
 

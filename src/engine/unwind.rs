@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::FutureExt;
 
 use crate::event::Event;
-use crate::facts::{Held, Thing};
+use crate::facts::{Held, Place, Thing};
 use crate::step::{Returned, Trouble};
 
 use super::run::{PAUSE, Run, broke};
@@ -14,6 +14,9 @@ use super::run::{PAUSE, Run, broke};
 /// How long a service may be out of reach while something is given back to it: an instance that was just replaced takes
 /// minutes to boot. A further signal ends the wait. Runbook time.
 const PATIENCE: Duration = Duration::from_secs(900);
+
+/// How often the answer to giving one thing back may be lost.
+const LOOKS_AGAIN: u32 = 3;
 
 impl Run<'_> {
     /// Returns what could not be given back, and why. Whatever fails, the rest is still tried; only the lock stays while
@@ -24,7 +27,15 @@ impl Run<'_> {
             state.held.into_iter().partition(|held| matches!(held.thing, Thing::Lock { .. }));
         let mut kept = Vec::new();
         for held in others.into_iter().rev() {
-            if let Err(why) = self.returned(&held).await {
+            // What was taken first goes back last: nobody's DAGs start while this checkout still says that none runs.
+            let waits = matches!(held.thing, Thing::PausedDag { .. });
+            let blocks =
+                |(kept, _): &&(Held, String)| matches!(&kept.place, Place::Checkout { host, .. } if *host == self.host);
+            let returned = match kept.iter().find(blocks).filter(|_| waits) {
+                Some((kept, _)) => Err(format!("it waits until this is given back: {kept}")),
+                None => self.returned(&held).await,
+            };
+            if let Err(why) = returned {
                 self.recorder.tell(Event::NotGivenBack { held: held.id.clone(), why: why.clone() });
                 kept.push((held, why));
             }
@@ -55,9 +66,15 @@ impl Run<'_> {
         let clock = &self.readers().clock;
         let since = clock.now();
         let deadline = since + clock.scaled(PATIENCE);
+        let mut lost = 0;
         loop {
             let tried = AssertUnwindSafe(self.give_back_one(held)).catch_unwind().await;
             match tried.unwrap_or_else(|panic| Err(broke(&*panic))) {
+                // Every try looks first, so a lost answer is looked up by the next one.
+                Err(Trouble::InDoubt { .. }) if lost < LOOKS_AGAIN => {
+                    lost += 1;
+                    clock.sleep(PAUSE).await;
+                }
                 Err(Trouble::Service(error)) if error.passing() && clock.now() < deadline => {
                     let pause = error.pause(PAUSE);
                     let (step, on) = (held.step.clone(), format!("an answer, to give back {held} ({error})"));

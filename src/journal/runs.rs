@@ -1,11 +1,13 @@
 //! Where runs live: `STATE/runs/RUN/`, private to the user, with the journal, the frozen runbook and children's output.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::disk::{Disk, RealDisk};
 use super::status::{Illegal, RunState};
-use super::store::{Journal, JournalError, in_use, private_directory, read, read_known, sync_directory};
+use super::store::{Journal, JournalError, in_use, read_known, read_on};
 use crate::event::Stamped;
 
 const RUNBOOK: &str = "runbook.toml";
@@ -30,8 +32,11 @@ fn nearest<'a>(wrong: &str, names: &'a [String]) -> Option<&'a str> {
 }
 
 /// The directory of all runs.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Runs {
+    disk: Arc<dyn Disk>,
+    /// The tool's state directory.
+    state: PathBuf,
     directory: PathBuf,
 }
 
@@ -50,7 +55,12 @@ pub struct StoredRun {
 impl Runs {
     /// `state` is the tool's state directory; nothing is created until a run is.
     pub fn new(state: &Path) -> Self {
-        Self { directory: state.join("runs") }
+        Self::on(Arc::new(RealDisk), state)
+    }
+
+    /// As [`Runs::new`], on another disk.
+    pub fn on(disk: Arc<dyn Disk>, state: &Path) -> Self {
+        Self { disk, state: state.to_owned(), directory: state.join("runs") }
     }
 
     pub fn directory(&self, run: &str) -> PathBuf {
@@ -69,24 +79,40 @@ impl Runs {
     /// Makes the run's directory with its frozen runbook and opens its journal.
     pub fn create(&self, run: &str, runbook: &str) -> Result<(PathBuf, Journal), RunsError> {
         let directory = self.directory(run);
-        private_directory(&self.directory)?;
-        private_directory(&directory)?;
-        let path = directory.join(RUNBOOK);
-        let disk = |what| {
-            let path = path.clone();
+        let disk = |what, path: &Path| {
+            let path = path.to_owned();
             move |source| RunsError::Disk { what, path, source }
         };
-        std::fs::write(&path, runbook).map_err(disk("write"))?;
-        std::fs::File::open(&path).and_then(|file| file.sync_all()).map_err(disk("sync"))?;
-        let journal = Journal::create(&directory)?;
-        sync_directory(&self.directory)?;
+        for private in [&self.directory, &directory] {
+            self.disk.create_directory(private).map_err(disk("create", private))?;
+        }
+        let path = directory.join(RUNBOOK);
+        let mut file = self.disk.create(&path).map_err(disk("create", &path))?;
+        file.append(runbook.as_bytes()).map_err(disk("write", &path))?;
+        file.sync().map_err(disk("sync", &path))?;
+        let journal = Journal::create_on(self.disk.as_ref(), &directory)?;
+        // The journal is found again only where every name on the way to it is durable.
+        for above in [&self.directory, &self.state] {
+            self.disk.sync_directory(above).map_err(disk("sync", above))?;
+        }
         Ok((directory, journal))
+    }
+
+    /// Opens the journal of a run to go on with it.
+    pub fn open(&self, run: &str) -> Result<(Journal, Vec<Stamped>), JournalError> {
+        Journal::open_on(self.disk.as_ref(), &self.directory(run))
+    }
+
+    /// As [`Runs::open`], also where a newer version wrote it: only to give back what is owed.
+    pub fn open_to_give_back(&self, run: &str) -> Result<(Journal, Vec<Stamped>), JournalError> {
+        Journal::open_to_give_back(self.disk.as_ref(), &self.directory(run))
     }
 
     /// The runbook's text as it was when the run began.
     pub fn runbook(&self, run: &str) -> Result<String, RunsError> {
         let path = self.directory(run).join(RUNBOOK);
-        std::fs::read_to_string(&path).map_err(|source| RunsError::Disk { what: "read", path, source })
+        let text = self.disk.read(&path).and_then(|bytes| String::from_utf8(bytes).map_err(std::io::Error::other));
+        text.map_err(|source| RunsError::Disk { what: "read", path, source })
     }
 
     /// One run, read without changing it.
@@ -99,7 +125,7 @@ impl Runs {
             let near = part().or_else(|| nearest(run, &names)).map(str::to_owned);
             return Err(RunsError::Unknown { name: run.to_owned(), near });
         }
-        let events = read(&directory)?;
+        let events = read_on(self.disk.as_ref(), &directory)?;
         let state = RunState::replay(&events)
             .map_err(|illegal| RunsError::Illegal { path: directory.join(super::store::JOURNAL), illegal })?
             .ok_or_else(|| JournalError::Damaged {
@@ -107,7 +133,7 @@ impl Runs {
                 line: 1,
                 why: "the journal is empty".into(),
             })?;
-        Ok(StoredRun { busy: in_use(&directory), directory, events, state, in_part: false })
+        Ok(StoredRun { busy: in_use(self.disk.as_ref(), &directory), directory, events, state, in_part: false })
     }
 
     /// One run as [`Runs::load`] gives it; where a newer version wrote it, with what this one knows of it.
@@ -121,10 +147,10 @@ impl Runs {
     /// A run that a newer version wrote, with what this one knows of it: good for giving back only.
     fn load_to_give_back(&self, run: &str) -> Result<StoredRun, RunsError> {
         let directory = self.directory(run);
-        let events = read_known(&directory)?;
+        let events = read_known(self.disk.as_ref(), &directory)?;
         let damaged = |why: String| JournalError::Damaged { path: directory.join(super::store::JOURNAL), line: 1, why };
         let state = RunState::owed(&events).map_err(damaged)?.ok_or_else(|| damaged("the journal is empty".into()))?;
-        Ok(StoredRun { busy: in_use(&directory), directory, events, state, in_part: true })
+        Ok(StoredRun { busy: in_use(self.disk.as_ref(), &directory), directory, events, state, in_part: true })
     }
 
     /// All runs that can be read, oldest first, and what is wrong with the others.
@@ -144,16 +170,16 @@ impl Runs {
     }
 
     fn names(&self) -> Result<Vec<String>, RunsError> {
-        let entries = match std::fs::read_dir(&self.directory) {
-            Ok(entries) => entries,
+        let names = match self.disk.names(&self.directory) {
+            Ok(names) => names,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(source) => return Err(RunsError::Disk { what: "read", path: self.directory.clone(), source }),
         };
-        let mut names: Vec<String> = entries
-            .filter_map(Result::ok)
-            .filter(|entry| entry.path().join(super::store::JOURNAL).is_file())
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .collect();
+        let has_journal = |run: &String| {
+            let inside = self.disk.names(&self.directory.join(run));
+            inside.is_ok_and(|names| names.iter().any(|name| name == super::store::JOURNAL))
+        };
+        let mut names: Vec<String> = names.into_iter().filter(has_journal).collect();
         names.sort();
         Ok(names)
     }

@@ -5,11 +5,9 @@
 //! that is guessed at is worse than none. After a failed write or fsync the journal stays closed: what the disk then
 //! holds is unknown, and a second fsync may lie.
 
-use std::fs::{File, OpenOptions, Permissions};
-use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use super::disk::{Disk, DiskFile, RealDisk};
 use crate::event::{Event, FORMAT, Stamped};
 
 pub const JOURNAL: &str = "journal.ndjson";
@@ -52,45 +50,52 @@ impl DurableIntent {
 /// The journal of one run, open for appending. Holds the process lock of the run's directory, which the kernel frees
 /// when this process dies, however it dies.
 pub struct Journal {
-    file: File,
+    file: Box<dyn DiskFile>,
     path: PathBuf,
     next: u64,
     closed: bool,
-    _process: File,
+    _process: Box<dyn Send + Sync>,
 }
 
 impl Journal {
     /// A new, empty journal in `directory` (which must exist).
     pub fn create(directory: &Path) -> Result<Self, JournalError> {
-        let process = lock_process(directory)?;
+        Self::create_on(&RealDisk, directory)
+    }
+
+    /// As [`Journal::create`], on another disk.
+    pub fn create_on(on: &dyn Disk, directory: &Path) -> Result<Self, JournalError> {
+        let process = lock_process(on, directory)?;
         let path = directory.join(JOURNAL);
-        let file =
-            OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path).map_err(disk("create", &path))?;
-        sync_directory(directory)?;
+        let file = on.create(&path).map_err(disk("create", &path))?;
+        on.sync_directory(directory).map_err(disk("sync", directory))?;
         Ok(Self { file, path, next: 1, closed: false, _process: process })
     }
 
     /// Opens an existing journal to go on with it: drops a torn last line and returns what stands before it.
     pub fn open(directory: &Path) -> Result<(Self, Vec<Stamped>), JournalError> {
-        Self::open_as(directory, Newer::Refuse)
+        Self::open_on(&RealDisk, directory)
     }
 
-    /// As [`Journal::open`], also where a newer version wrote it: what this one knows of it, to give back what is owed.
-    pub fn open_to_give_back(directory: &Path) -> Result<(Self, Vec<Stamped>), JournalError> {
-        Self::open_as(directory, Newer::PassOver)
+    /// As [`Journal::open`], on another disk.
+    pub fn open_on(on: &dyn Disk, directory: &Path) -> Result<(Self, Vec<Stamped>), JournalError> {
+        Self::open_as(on, directory, Newer::Refuse)
     }
 
-    fn open_as(directory: &Path, newer: Newer) -> Result<(Self, Vec<Stamped>), JournalError> {
-        let process = lock_process(directory)?;
+    /// As [`Journal::open_on`], also where a newer version wrote it: what this one knows of it, to give back what is owed.
+    pub fn open_to_give_back(on: &dyn Disk, directory: &Path) -> Result<(Self, Vec<Stamped>), JournalError> {
+        Self::open_as(on, directory, Newer::PassOver)
+    }
+
+    fn open_as(on: &dyn Disk, directory: &Path, newer: Newer) -> Result<(Self, Vec<Stamped>), JournalError> {
+        let process = lock_process(on, directory)?;
         let path = directory.join(JOURNAL);
-        let mut file = OpenOptions::new().read(true).append(true).open(&path).map_err(disk("open", &path))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(disk("read", &path))?;
+        let mut file = on.open(&path).map_err(disk("open", &path))?;
+        let bytes = on.read(&path).map_err(disk("read", &path))?;
         let parsed = parse(&path, &bytes, newer)?;
         if parsed.bytes < bytes.len() {
-            file.set_len(parsed.bytes as u64).map_err(disk("truncate", &path))?;
-            file.seek(SeekFrom::End(0)).map_err(disk("seek in", &path))?;
-            file.sync_all().map_err(disk("sync", &path))?;
+            file.truncate(parsed.bytes as u64).map_err(disk("truncate", &path))?;
+            file.sync().map_err(disk("sync", &path))?;
         }
         Ok((Self { file, path, next: parsed.lines + 1, closed: false, _process: process }, parsed.events))
     }
@@ -101,7 +106,7 @@ impl Journal {
             return Err(JournalError::Closed);
         }
         let line = line(self.next, stamped);
-        let written = self.file.write_all(line.as_bytes()).and_then(|()| self.file.sync_data());
+        let written = self.file.append(line.as_bytes()).and_then(|()| self.file.sync());
         if let Err(source) = written {
             self.closed = true;
             return Err(JournalError::Disk { what: "write", path: self.path.clone(), source });
@@ -129,8 +134,13 @@ impl Journal {
 
 /// Reads a journal without locking or changing it, for `status`, `history` and `show`.
 pub fn read(directory: &Path) -> Result<Vec<Stamped>, JournalError> {
+    read_on(&RealDisk, directory)
+}
+
+/// As [`read`], from another disk.
+pub fn read_on(on: &dyn Disk, directory: &Path) -> Result<Vec<Stamped>, JournalError> {
     let path = directory.join(JOURNAL);
-    let bytes = std::fs::read(&path).map_err(disk("read", &path))?;
+    let bytes = on.read(&path).map_err(disk("read", &path))?;
     decode(&path, &bytes)
 }
 
@@ -139,10 +149,10 @@ pub fn decode(path: &Path, bytes: &[u8]) -> Result<Vec<Stamped>, JournalError> {
     Ok(parse(path, bytes, Newer::Refuse)?.events)
 }
 
-/// As [`read`], also where a newer version wrote it: what this one knows of it.
-pub fn read_known(directory: &Path) -> Result<Vec<Stamped>, JournalError> {
+/// As [`read_on`], also where a newer version wrote it: what this one knows of it.
+pub fn read_known(on: &dyn Disk, directory: &Path) -> Result<Vec<Stamped>, JournalError> {
     let path = directory.join(JOURNAL);
-    let bytes = std::fs::read(&path).map_err(disk("read", &path))?;
+    let bytes = on.read(&path).map_err(disk("read", &path))?;
     decode_known(&path, &bytes)
 }
 
@@ -152,35 +162,16 @@ pub fn decode_known(path: &Path, bytes: &[u8]) -> Result<Vec<Stamped>, JournalEr
 }
 
 /// Whether a living process is at work on the run in `directory`.
-pub fn in_use(directory: &Path) -> bool {
-    let Ok(file) = File::open(directory.join(PROCESS_LOCK)) else { return false };
-    matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
+pub(super) fn in_use(on: &dyn Disk, directory: &Path) -> bool {
+    on.locked(&directory.join(PROCESS_LOCK))
 }
 
-fn lock_process(directory: &Path) -> Result<File, JournalError> {
+fn lock_process(on: &dyn Disk, directory: &Path) -> Result<Box<dyn Send + Sync>, JournalError> {
     let path = directory.join(PROCESS_LOCK);
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(&path)
-        .map_err(disk("open", &path))?;
-    let mut tries = 0;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            // A child that is just being started holds a copy until it has become another program.
-            Err(std::fs::TryLockError::WouldBlock) if tries < 20 => {
-                tries += 1;
-                std::thread::sleep(std::time::Duration::from_millis(10));
-            }
-            Err(std::fs::TryLockError::WouldBlock) => return Err(JournalError::Busy { path }),
-            Err(std::fs::TryLockError::Error(source)) => {
-                return Err(JournalError::Disk { what: "lock", path, source });
-            }
-        }
-    }
+    on.lock(&path).map_err(|source| match source.kind() {
+        std::io::ErrorKind::WouldBlock => JournalError::Busy { path },
+        _ => JournalError::Disk { what: "lock", path, source },
+    })
 }
 
 fn line(number: u64, stamped: &Stamped) -> String {
@@ -256,18 +247,6 @@ fn disk(what: &'static str, path: &Path) -> impl Fn(std::io::Error) -> JournalEr
     move |source| JournalError::Disk { what, path: path.clone(), source }
 }
 
-/// A new file's name is durable only when its directory is.
-pub(super) fn sync_directory(directory: &Path) -> Result<(), JournalError> {
-    File::open(directory).and_then(|it| it.sync_all()).map_err(disk("sync", directory))
-}
-
-/// Creates `directory` for this user's eyes only.
-pub(super) fn private_directory(directory: &Path) -> Result<(), JournalError> {
-    std::fs::create_dir_all(directory)
-        .and_then(|()| std::fs::set_permissions(directory, Permissions::from_mode(0o700)))
-        .map_err(disk("create", directory))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,10 +300,10 @@ mod tests {
     fn a_second_process_is_kept_out() {
         let directory = tempfile::tempdir().unwrap();
         let journal = Journal::create(directory.path()).unwrap();
-        assert!(in_use(directory.path()));
+        assert!(in_use(&RealDisk, directory.path()));
         assert!(matches!(Journal::open(directory.path()), Err(JournalError::Busy { .. })));
         drop(journal);
-        assert!(!in_use(directory.path()));
+        assert!(!in_use(&RealDisk, directory.path()));
     }
 
     #[test]

@@ -176,7 +176,7 @@ async fn write_details(look: &Look<'_>, plan_file: &Path, transcript: &Transcrip
     }
     let text = text.unwrap_or_else(|| console::strip_ansi_codes(&transcript.text()).into_owned());
     let file = look.workspace.join(format!("{}.plan.txt", look.step));
-    tokio::fs::write(&file, text).await.ok()?;
+    std::fs::write(&file, text).ok()?;
     Some(file)
 }
 
@@ -224,7 +224,7 @@ async fn settle_doubt(look: Look<'_>) -> Result<(Option<Evidence>, Settled), Tro
         Landed::Partly { left } => {
             let left = left.join(", ");
             let text = format!("the earlier apply did not take effect completely; left: {left}");
-            (Some(Evidence::warning(text)), Settled::InPart)
+            (Some(Evidence::warning(text)), Settled::InPart(vec![Fact::AppliedInPart]))
         }
     })
 }
@@ -259,7 +259,7 @@ impl Step for Apply {
                 Settled::Unknown(refusal) | Settled::Stuck(refusal) => {
                     return Ok(Finding::new(Decision::Blocked(vec![refusal])));
                 }
-                Settled::InPart | Settled::NoEffect => {}
+                Settled::InPart(_) | Settled::NoEffect => {}
             }
         }
         if let Some(refusal) = errored_state(&look).await? {
@@ -309,7 +309,7 @@ impl Step for Apply {
             ));
         };
         still_approved(&look, &ready).await?;
-        remember_approved(&look, &ready.plan).await?;
+        remember_approved(&look, &ready.plan)?;
         let infrastructure = infrastructure(&look)?;
         let version = Location::from(&infrastructure.version);
         let effect = Effect {
@@ -372,7 +372,18 @@ async fn carry_out(
         Binding::PlanFile => {
             argv.push(ready.file.display().to_string());
             let traces = next_traces(look.workspace, look.step);
-            writers.checkout.apply(&argv, &traces, lines, act.stop.clone()).await.map(|recorded| recorded.exit)
+            match writers.checkout.apply(&argv, &traces, lines, act.stop.clone()).await {
+                // Whoever was to note how it ends is gone, and it may be at work without: until it has ended, a plan
+                // would tell of a state that is about to change.
+                Err(error) if !error.surely_refused() => {
+                    let quiet: LineSink = Arc::new(|_: &str| ());
+                    match look.readers.commands.wait_recorded(&traces, quiet).await {
+                        Ok(Some(exit)) => Ok(exit),
+                        Ok(None) | Err(_) => Err(error),
+                    }
+                }
+                ended => ended.map(|recorded| recorded.exit),
+            }
         }
         Binding::Terminal => {
             let directory = Some(look.readers.checkout.root());

@@ -38,7 +38,9 @@ impl Step for Baseline {
     }
 
     async fn observe(&self, look: Look<'_>) -> Result<Finding, Trouble> {
-        if look.facts.baseline.is_some() && (look.facts.applied.is_some() || !look.in_doubt.is_empty()) {
+        if look.facts.baseline.is_some()
+            && (look.facts.applied.is_some() || look.facts.applied_in_part || !look.in_doubt.is_empty())
+        {
             // Taken anew after an apply, it would show what it is there to find.
             return Ok(Finding::satisfied("noted before the apply; kept"));
         }

@@ -166,6 +166,9 @@ impl Step for DagsHold {
         let airflow = look.readers.airflow.as_ref();
         let (visible, seen) =
             tokio::join!(dags_clear::visible(airflow, service), see(airflow, service, look.parameters));
+        if let Some(gone) = dags_clear::gone(&look, &seen) {
+            return Ok(gone);
+        }
         visible?;
         let seen = seen?;
         let ours: Vec<&str> = own(&look).filter_map(paused_dag).collect();
@@ -198,7 +201,11 @@ impl Step for DagsHold {
             return Ok(Vec::new());
         }
         let service = dags_clear::airflow(&look)?;
-        let verdict = dags_clear::settled(&look, service).await?;
+        let verdict = dags_clear::settled(&look, service).await;
+        if dags_clear::gone(&look, &verdict).is_some() {
+            return Ok(Vec::new());
+        }
+        let verdict = verdict?;
         let mut refusals = dag_rules::refusals(&verdict);
         let dags = try_join_all(verdict.waiting.iter().map(|it| look.readers.airflow.dag(&it.dag))).await?;
         refusals.extend(dags.into_iter().filter(|dag| !dag.is_paused).map(|dag| Refusal {

@@ -2,7 +2,8 @@
 //!
 //! Exit codes do not tell (`just` says 130 for whatever its child did), and with the flag false every plan fails.
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
 use crate::adapters::checkout::{Location, Plan, Planned, PlannedChange};
 use crate::step::{Look, Trouble};
@@ -59,11 +60,11 @@ fn approved_file(look: &Look<'_>) -> PathBuf {
 }
 
 /// Keeps what was approved for a process that may have to find out later. Holds no attribute values.
-pub async fn remember_approved(look: &Look<'_>, plan: &Plan) -> Result<(), Trouble> {
+pub fn remember_approved(look: &Look<'_>, plan: &Plan) -> Result<(), Trouble> {
     let file = approved_file(look);
     let bytes = serde_json::to_vec(plan).map_err(|error| error.to_string());
     let written = match bytes {
-        Ok(bytes) => tokio::fs::write(&file, bytes).await.map_err(|error| error.to_string()),
+        Ok(bytes) => write_durably(&file, &bytes).map_err(|error| error.to_string()),
         Err(error) => Err(error),
     };
     written.map_err(|error| Trouble::Failed {
@@ -72,8 +73,17 @@ pub async fn remember_approved(look: &Look<'_>, plan: &Plan) -> Result<(), Troub
     })
 }
 
-async fn approved(look: &Look<'_>) -> Option<Plan> {
-    let bytes = tokio::fs::read(approved_file(look)).await.ok()?;
+/// There after a power cut: the intent that follows is, and without this nobody could tell "not at all" from "partly".
+fn write_durably(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = std::fs::File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    std::fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn approved(look: &Look<'_>) -> Option<Plan> {
+    let bytes = std::fs::read(approved_file(look)).ok()?;
     serde_json::from_slice(&bytes).ok()
 }
 
@@ -92,7 +102,7 @@ pub async fn landed(look: Look<'_>) -> Result<Landed, Trouble> {
     let file = look.workspace.join(format!("{}.landed.tfplan", look.step));
     let (transcript, lines) = Transcript::over(look.lines);
     match scratch.plan(&infrastructure.plan, &file, lines).await? {
-        Planned::Ready(now) => Ok(judge_landed(approved(&look).await.as_ref(), &now)),
+        Planned::Ready(now) => Ok(judge_landed(approved(&look).as_ref(), &now)),
         Planned::Failed { code, tail } => Err(plan_failed(code, &whole(&transcript, &tail))),
     }
 }

@@ -385,7 +385,7 @@ async fn an_apply_in_doubt_is_settled_by_planning() {
     for (now, landed) in [(plan(&[]), true), (plan(&REPLACED), false)] {
         let mut bench = Bench::new(Planned::Ready(now), false, false);
         bench.in_doubt = vec!["apply".into()];
-        remember_approved(&bench.look(), &plan(&REPLACED)).await.unwrap();
+        remember_approved(&bench.look(), &plan(&REPLACED)).unwrap();
         let finding = Apply::new(true, true).observe(bench.look()).await.unwrap();
         let applied = matches!(&finding.learned[..], [Fact::Applied(applied)] if applied.changed);
         assert_eq!(applied, landed);

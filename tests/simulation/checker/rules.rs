@@ -1,0 +1,250 @@
+//! The rules, each a pure function of history and final world: `Some` tells how it was broken.
+
+use std::collections::BTreeSet;
+
+use super::Case;
+use crate::driver::End;
+use crate::scenario::Command;
+use crate::world::history::{Actor, Change, Happened};
+
+type Rule = fn(&Case<'_>) -> Option<String>;
+
+pub const RULES: [(&str, Rule); 14] = [
+    ("no mutation without a durable intent", intent_first),
+    ("no mutation without the lock", under_the_lock),
+    ("at most one release", one_release),
+    ("at most one apply that completes, and never two at once", one_apply),
+    ("at most one approval and one pull request", one_of_each),
+    ("no unpause before the flag is false, nor during an apply", unpause_last),
+    ("nothing changed that was not ours", only_ours),
+    ("no byte but the two literals", no_other_byte),
+    ("the pull request is the bump alone", bump_alone),
+    ("the lock goes back last", lock_last),
+    ("a refusal changed nothing", refusals_are_clean),
+    ("done means deployed", done_is_deployed),
+    ("in the end nothing of ours is left", nothing_left),
+    ("every process ends, and the run comes to rest", comes_to_rest),
+];
+
+/// A look at the lock may be this old, in milliseconds, and the request may have been on its way for some time.
+const FRESH: i64 = 10_000 + 60_000;
+
+fn ours<'a>(case: &Case<'a>) -> impl DoubleEndedIterator<Item = &'a Happened> {
+    case.history.iter().filter(|it| matches!(it.actor, Actor::Run(_)))
+}
+
+/// The step whose intent a change needs; `None` for what is no act of its own.
+fn step_of(change: &Change) -> Option<&'static str> {
+    Some(match change {
+        Change::Published { .. } => "publish",
+        Change::Approved { .. } => "changelog",
+        Change::Pushed { .. } | Change::PullOpened { .. } => "pull-request",
+        Change::Paused { .. } => "hold-dags",
+        Change::Lock { .. } => "lock",
+        Change::File { version, .. } if version.0 != version.1 => "bump",
+        Change::File { flag, .. } if flag.0 != flag.1 => "flag",
+        Change::ApplyStarted { .. } => "apply",
+        Change::File { .. } | Change::ApplyEnded { .. } => return None,
+    })
+}
+
+pub fn intent_first(case: &Case<'_>) -> Option<String> {
+    ours(case).find_map(|it| {
+        let step = step_of(&it.change)?;
+        (!it.intents.iter().any(|open| open == step)).then(|| format!("{it:?} has no durable intent of {step}"))
+    })
+}
+
+pub fn under_the_lock(case: &Case<'_>) -> Option<String> {
+    ours(case).find_map(|it| {
+        let held = it.holder.as_deref() == Some(case.run);
+        let gives_back = match &it.change {
+            Change::Lock { .. } | Change::ApplyEnded { .. } => return None,
+            // What is in this checkout is given back whoever deploys by now.
+            Change::File { version, flag, .. } => {
+                flag.1 == "false" && flag.0 != "false" || version.1 == case.last.first_version
+            }
+            Change::Paused { paused: false, .. } => it.holder.is_none(),
+            _ => false,
+        };
+        (!held && !gives_back && it.held_for > FRESH).then(|| format!("{it:?} while the lock was not ours"))
+    })
+}
+
+pub fn one_release(case: &Case<'_>) -> Option<String> {
+    let count = ours(case).filter(|it| matches!(it.change, Change::Published { .. })).count();
+    (count > 1).then(|| format!("{count} releases were published"))
+}
+
+pub fn one_apply(case: &Case<'_>) -> Option<String> {
+    let mut running = BTreeSet::new();
+    let mut complete = false;
+    for it in ours(case) {
+        match &it.change {
+            Change::ApplyStarted { child, .. } => {
+                if !running.is_empty() {
+                    return Some(format!("apply {child} was started while {running:?} was at work"));
+                }
+                if complete {
+                    return Some(format!("apply {child} was started after one that was complete"));
+                }
+                running.insert(*child);
+            }
+            Change::ApplyEnded { child, complete: whole, touched } => {
+                running.remove(child);
+                complete |= *whole && *touched;
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+pub fn one_of_each(case: &Case<'_>) -> Option<String> {
+    let approvals = ours(case).filter(|it| matches!(it.change, Change::Approved { .. })).count();
+    let pulls = ours(case).filter(|it| matches!(it.change, Change::PullOpened { .. })).count();
+    (approvals > 1 || pulls > 1).then(|| format!("{approvals} approvals and {pulls} pull requests"))
+}
+
+pub fn unpause_last(case: &Case<'_>) -> Option<String> {
+    let set = |it: &Happened| matches!(&it.change, Change::File { flag, .. } if flag.0 != "true" && flag.1 == "true");
+    let reset = |it: &Happened| matches!(&it.change, Change::File { flag, .. } if flag.0 == "true" && flag.1 != "true");
+    let mut flag_is_ours = false;
+    ours(case).find_map(|it| {
+        flag_is_ours = (flag_is_ours || set(it)) && !reset(it);
+        let unpauses = matches!(it.change, Change::Paused { paused: false, was: true, .. });
+        (unpauses && (it.applying || it.flag == "true" && flag_is_ours)).then(|| format!("{it:?}"))
+    })
+}
+
+pub fn only_ours(case: &Case<'_>) -> Option<String> {
+    // DAGs that our run has paused itself.
+    let mut paused: BTreeSet<&str> = BTreeSet::new();
+    case.history.iter().find_map(|it| {
+        let mine = matches!(it.actor, Actor::Run(_));
+        match &it.change {
+            Change::Paused { dag, paused: true, was: false } if mine => {
+                paused.insert(dag);
+                None
+            }
+            Change::Paused { dag, paused: true, was: false } => {
+                paused.remove(dag.as_str());
+                None
+            }
+            Change::Paused { dag, paused: false, was: true } if mine => {
+                (!paused.remove(dag.as_str())).then(|| format!("{dag} was unpaused, and others had paused it"))
+            }
+            Change::Lock { from: Some(from), .. } if mine && from != case.run => {
+                Some(format!("the lock of {from} was taken away"))
+            }
+            _ => None,
+        }
+    })
+}
+
+pub fn no_other_byte(case: &Case<'_>) -> Option<String> {
+    ours(case).find(|it| matches!(it.change, Change::File { elsewhere: true, .. })).map(|it| format!("{it:?}"))
+}
+
+pub fn bump_alone(case: &Case<'_>) -> Option<String> {
+    ours(case).find_map(|it| match &it.change {
+        Change::Pushed { only_the_version, flag, .. } if !only_the_version || flag != "false" => {
+            Some(format!("{it:?}"))
+        }
+        _ => None,
+    })
+}
+
+/// While the lock goes back, nothing of ours may be left that others could run over.
+pub fn lock_last(case: &Case<'_>) -> Option<String> {
+    let mut paused: BTreeSet<&str> = BTreeSet::new();
+    case.history.iter().find_map(|it| {
+        let mine = matches!(it.actor, Actor::Run(_));
+        match &it.change {
+            Change::Paused { dag, paused: true, was: false } if mine => {
+                paused.insert(dag);
+            }
+            Change::Paused { dag, .. } => {
+                paused.remove(dag.as_str());
+            }
+            Change::Lock { from: Some(_), to: None } if mine && (it.applying || !paused.is_empty()) => {
+                return Some(format!("freed while {paused:?} were paused by us, or an apply was at work"));
+            }
+            _ => {}
+        }
+        None
+    })
+}
+
+/// Exit 3 says that nothing was changed.
+pub fn refusals_are_clean(case: &Case<'_>) -> Option<String> {
+    case.last.ends.iter().find_map(|(number, _, end)| {
+        let End::Ended(outcome) = end else { return None };
+        let changed = |it: &&Happened| {
+            matches!(it.actor, Actor::Run(by) if by <= *number)
+                && !matches!(it.change, Change::Lock { .. } | Change::ApplyEnded { .. })
+        };
+        let changed = case.history.iter().find(changed)?;
+        (outcome.exit == 3).then(|| format!("process {number} says \"{}\", and there was {changed:?}", outcome.message))
+    })
+}
+
+pub fn done_is_deployed(case: &Case<'_>) -> Option<String> {
+    let mut ends = case.last.ends.iter();
+    let done = ends.any(|(_, command, end)| {
+        matches!(end, End::Ended(outcome) if matches!(outcome.exit, 0 | 7) && *command != Command::Restore)
+    });
+    let deployed = case.history.iter().any(|it| matches!(&it.change, Change::ApplyEnded { complete: true, .. }));
+    // A tag that runs already needs no apply; others may have deployed over ours since.
+    (done && !deployed && case.last.instance.as_deref() != Some(case.target))
+        .then(|| format!("{:?} runs", case.last.instance))
+}
+
+pub fn nothing_left(case: &Case<'_>) -> Option<String> {
+    if !case.last.closed {
+        return None;
+    }
+    let mut mine: BTreeSet<&str> = BTreeSet::new();
+    let mut flag_is_ours = false;
+    for it in case.history {
+        let ours = matches!(it.actor, Actor::Run(_));
+        match &it.change {
+            Change::Paused { dag, paused: true, was: false } if ours => drop(mine.insert(dag)),
+            Change::Paused { dag, .. } => drop(mine.remove(dag.as_str())),
+            Change::File { flag, .. } if ours && flag.0 != flag.1 => flag_is_ours = flag.1 == "true",
+            _ => {}
+        }
+    }
+    let last = case.last;
+    if !mine.is_empty() {
+        return Some(format!("{mine:?} are still paused by us"));
+    }
+    if last.flag == "true" && flag_is_ours {
+        return Some("the flag is still true".into());
+    }
+    if last.holder.as_deref() == Some(case.run) {
+        return Some("the lock is still ours".into());
+    }
+    if last.applying {
+        return Some("an apply is at work".into());
+    }
+    let touched = ours(case).any(|it| matches!(it.change, Change::ApplyEnded { touched: true, .. }));
+    let wanted = format!("\"{}\"", case.target);
+    (!touched
+        && last.version == wanted
+        && last.version != last.first_version
+        && last.instance.as_deref() != Some(case.target))
+    .then(|| format!("{wanted} is in the checkout, and was never applied"))
+}
+
+pub fn comes_to_rest(case: &Case<'_>) -> Option<String> {
+    if let Some((number, _, end)) =
+        case.last.ends.iter().find(|(.., end)| matches!(end, End::Panicked(_) | End::NeverEnds))
+    {
+        return Some(format!("process {number}: {end:?}"));
+    }
+    if !case.last.readable {
+        return Some("the journal of a run that changed the world cannot be read".into());
+    }
+    (!case.last.closed).then(|| format!("the last of all: {:?}", case.last.last))
+}

@@ -1,0 +1,85 @@
+//! DAGs with their runs, and the instance that Airflow is on.
+
+use std::collections::BTreeMap;
+
+use catalog_deploy::adapters::airflow::{Activity, DagRun, TaskInstance};
+
+use super::infra::moment;
+
+pub struct Airflow {
+    /// Whether each DAG is paused.
+    pub dags: BTreeMap<String, bool>,
+    pub runs: Vec<DagRun>,
+    pub tasks: Vec<TaskInstance>,
+    pub version: String,
+    /// When the instance answers (`None`: there is none), and its scheduler beats from then on.
+    pub up_from: Option<i64>,
+    /// Its clock minus the true time.
+    pub skew: i64,
+}
+
+pub const REFRESHES: [&str; 2] = ["image_data_refresh", "audio_data_refresh"];
+
+impl Airflow {
+    pub fn new() -> Self {
+        let names = ["audio_data_refresh", "flickr_workflow", "image_data_refresh"];
+        let short = "production_elasticsearch_cluster_healthcheck";
+        let dags = names.into_iter().chain([short]).map(|dag| (dag.to_owned(), false)).collect();
+        Self { dags, runs: Vec::new(), tasks: Vec::new(), version: "2.9.3".into(), up_from: Some(-3_600_000), skew: 0 }
+    }
+
+    pub fn up(&self, now: i64) -> bool {
+        self.up_from.is_some_and(|from| now >= from)
+    }
+
+    pub fn set_paused(&mut self, dag: &str, paused: bool) -> Option<bool> {
+        self.dags.insert(dag.to_owned(), paused)
+    }
+
+    /// One run with one task; a refresh waits on its sensor.
+    pub fn start(&mut self, dag: &str, now: i64) {
+        if self.dags.get(dag) != Some(&false) {
+            return;
+        }
+        let refresh = REFRESHES.contains(&dag);
+        let run_id = format!("scheduled__{now}");
+        let (task_id, operator, state) =
+            if refresh { ("wait", "HttpSensor", "up_for_reschedule") } else { ("work", "PythonOperator", "running") };
+        self.tasks.push(TaskInstance {
+            dag_id: dag.into(),
+            run_id: run_id.clone(),
+            task_id: task_id.into(),
+            map_index: -1,
+            state: state.into(),
+            operator: Some(operator.into()),
+        });
+        self.runs.push(DagRun { dag_id: dag.into(), run_id, state: "running".into(), start_date: Some(moment(now)) });
+    }
+
+    pub fn end(&mut self, dag: &str) {
+        self.runs.retain(|run| run.dag_id != dag);
+        self.tasks.retain(|task| task.dag_id != dag);
+    }
+
+    /// The sensor is through, and the task behind it works.
+    pub fn moves_on(&mut self, dag: &str) {
+        for task in self.tasks.iter_mut().filter(|task| task.dag_id == dag) {
+            task.operator = Some("PythonOperator".into());
+            task.state = "running".into();
+        }
+    }
+
+    pub fn activity(&self) -> Activity {
+        Activity { runs: self.runs.clone(), tasks: self.tasks.clone() }
+    }
+
+    /// The instance goes: whatever worked on it is killed, what waits in the database waits on.
+    pub fn destroyed(&mut self) {
+        self.up_from = None;
+        let killed: Vec<String> =
+            self.tasks.iter().filter(|task| task.state == "running").map(|task| task.dag_id.clone()).collect();
+        for dag in killed {
+            self.end(&dag);
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What was done in the world, by whom, and how things stood at that moment.
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// Our run, in the process of this number.
+    Run(u32),
+    Other,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    Published {
+        git_tag: String,
+    },
+    Approved {
+        number: u64,
+    },
+    Pushed {
+        branch: String,
+        only_the_version: bool,
+        flag: String,
+    },
+    PullOpened {
+        branch: String,
+    },
+    Paused {
+        dag: String,
+        paused: bool,
+        was: bool,
+    },
+    Lock {
+        from: Option<String>,
+        to: Option<String>,
+    },
+    /// Literals in the checkout's file, before and after; `elsewhere`: any other byte changed.
+    File {
+        version: (String, String),
+        flag: (String, String),
+        elsewhere: bool,
+    },
+    ApplyStarted {
+        child: usize,
+        tag: String,
+    },
+    ApplyEnded {
+        child: usize,
+        complete: bool,
+        touched: bool,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happened {
+    /// Milliseconds of the world's time.
+    pub at: i64,
+    pub actor: Actor,
+    pub change: Change,
+    /// Steps with a durable intent that has no durable outcome.
+    pub intents: Vec<String>,
+    /// Whose the lock was right before.
+    pub holder: Option<String>,
+    /// For how many milliseconds already.
+    pub held_for: i64,
+    /// The flag's literal right before.
+    pub flag: String,
+    /// An apply was at work.
+    pub applying: bool,
+}

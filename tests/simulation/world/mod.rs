@@ -1,0 +1,206 @@
+//! One small model of everything outside: what it holds, and what it does by itself as time passes.
+//!
+//! Time is milliseconds since the world's beginning. A request that was given up never takes effect later: what a
+//! network keeps back for minutes is not modelled.
+
+pub mod airflow;
+pub mod github;
+pub mod history;
+pub mod infra;
+pub mod terraform;
+
+use std::collections::BTreeMap;
+
+use catalog_deploy::adapters::lock::LockState;
+use catalog_deploy::adapters::registry::Manifest;
+
+use airflow::Airflow;
+use github::Github;
+use history::{Actor, Change, Happened};
+use infra::Repo;
+use terraform::Terraform;
+
+/// Deployed when the world begins.
+pub const OLD: &str = "rel-2024.08.22.20.53.01";
+/// What a rollback goes back to.
+pub const OLDER: &str = "rel-2024.06.13.17.07.54";
+pub const DRAFT: &str = "catalog-2024.09.30.10.20.30";
+pub const NEW: &str = "rel-2024.09.30.10.20.30";
+/// The run of the other person.
+pub const FOREIGN: &str = "prod-of-grace";
+
+/// What happens by itself, or by other people's hands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    Tagging { git_tag: String, fails: bool },
+    Tagged { git_tag: String },
+    ChangelogOpened { git_tag: String },
+    Child { child: usize, stage: u8 },
+    DagStarts(String),
+    DagEnds(String),
+    RefreshMovesOn(String),
+    OtherPauses(String),
+    OtherUnpauses(String),
+    MainMoves,
+    LockBroken,
+    OtherTakesLock,
+    OtherFreesLock,
+    OtherApplies(String),
+    DraftRenamed,
+    RecorderKilled,
+    FlagByHand(String),
+}
+
+pub struct World {
+    pub now: i64,
+    queue: BTreeMap<(i64, u64), Event>,
+    queued: u64,
+    pub github: Github,
+    pub registry: BTreeMap<String, Manifest>,
+    pub airflow: Airflow,
+    pub repo: Repo,
+    pub terraform: Terraform,
+    pub lock: Option<LockState>,
+    /// Since when the lock names another run than the one that asks, or nobody.
+    pub lock_changed: i64,
+    pub locks_made: u64,
+    pub history: Vec<Happened>,
+    /// Our run's id, once it has one.
+    pub run: String,
+    /// The process at work.
+    pub process: u32,
+    /// Steps whose intent is durable and has no durable outcome, as of the moment.
+    pub intents: Vec<String>,
+    pub tagging_fails: bool,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let manifest =
+            |name: &str| Manifest { digest: format!("sha256:{name}"), contents: vec![format!("config-{name}")] };
+        let registry = [(OLDER, "older"), (OLD, "old"), ("latest", "new"), ("commit-new", "new")];
+        Self {
+            now: 0,
+            queue: BTreeMap::new(),
+            queued: 0,
+            github: Github::new(),
+            registry: registry.into_iter().map(|(tag, name)| (tag.to_owned(), manifest(name))).collect(),
+            airflow: Airflow::new(),
+            repo: Repo::new(),
+            terraform: Terraform::new(),
+            lock: None,
+            lock_changed: 0,
+            locks_made: 0,
+            history: Vec::new(),
+            run: String::new(),
+            process: 0,
+            intents: Vec::new(),
+            tagging_fails: false,
+        }
+    }
+
+    pub fn later(&mut self, delay: i64, event: Event) {
+        self.queued += 1;
+        self.queue.insert((self.now + delay.max(0), self.queued), event);
+    }
+
+    /// Lets everything happen that is due by `now`. Tells each in a line.
+    pub fn advance(&mut self, now: i64) -> Vec<String> {
+        let mut told = Vec::new();
+        while let Some(entry) = self.queue.first_entry() {
+            if entry.key().0 > now {
+                break;
+            }
+            let ((at, _), event) = entry.remove_entry();
+            self.now = self.now.max(at);
+            told.push(format!("{:>9} world: {event:?}", self.now));
+            self.happens(event);
+        }
+        self.now = self.now.max(now);
+        told
+    }
+
+    /// Nobody but us does anything any more; children of ours go on.
+    pub fn calm(&mut self) {
+        self.queue.retain(|_, event| {
+            matches!(
+                event,
+                Event::Tagging { .. }
+                    | Event::Tagged { .. }
+                    | Event::ChangelogOpened { .. }
+                    | Event::Child { .. }
+                    | Event::DagEnds(_)
+                    | Event::OtherFreesLock
+            )
+        });
+    }
+
+    fn happens(&mut self, event: Event) {
+        match event {
+            Event::Tagging { git_tag, fails } => self.github.tagging_runs(&git_tag, self.now, fails),
+            Event::Tagged { git_tag } => {
+                let latest = self.registry["latest"].clone();
+                self.registry.insert(git_tag.replace("catalog-", "rel-"), latest);
+                self.github.tagging_ends(&git_tag, "success");
+            }
+            Event::ChangelogOpened { git_tag } => self.github.open_changelog(&git_tag),
+            Event::Child { child, stage } => self.child(child, stage),
+            Event::DagStarts(dag) => self.airflow.start(&dag, self.now),
+            Event::DagEnds(dag) => self.airflow.end(&dag),
+            Event::RefreshMovesOn(dag) => self.airflow.moves_on(&dag),
+            Event::OtherPauses(dag) => self.other_sets(&dag, true),
+            Event::OtherUnpauses(dag) => self.other_sets(&dag, false),
+            Event::MainMoves => self.repo.main_moves(),
+            Event::LockBroken => self.set_lock(Actor::Other, None),
+            Event::OtherTakesLock if self.lock.is_none() => {
+                let lock = infra::lock_of(FOREIGN, self.now, self.locks_made);
+                self.set_lock(Actor::Other, Some(lock));
+            }
+            Event::OtherFreesLock if self.lock.as_ref().is_some_and(|lock| lock.record.run == FOREIGN) => {
+                self.set_lock(Actor::Other, None);
+            }
+            Event::OtherTakesLock | Event::OtherFreesLock => {}
+            Event::OtherApplies(tag) => {
+                if self.terraform.holder.is_none() {
+                    self.terraform.set(&tag);
+                }
+            }
+            Event::DraftRenamed => self.github.rename_draft(),
+            Event::RecorderKilled => self.terraform.recorder_killed(),
+            Event::FlagByHand(literal) => self.repo.flag_by_hand(&literal),
+        }
+    }
+
+    fn other_sets(&mut self, dag: &str, paused: bool) {
+        if let Some(was) = self.airflow.set_paused(dag, paused)
+            && was != paused
+        {
+            self.record(Actor::Other, Change::Paused { dag: dag.into(), paused, was });
+        }
+    }
+
+    pub fn set_lock(&mut self, actor: Actor, lock: Option<LockState>) {
+        let holder = |lock: &Option<LockState>| lock.as_ref().map(|lock| lock.record.run.clone());
+        let (from, to) = (holder(&self.lock), holder(&lock));
+        self.record(actor, Change::Lock { from: from.clone(), to: to.clone() });
+        if from != to {
+            self.lock_changed = self.now;
+        }
+        self.locks_made += 1;
+        self.lock = lock;
+    }
+
+    /// Writes a change into the history, with what the checker needs to judge it.
+    pub fn record(&mut self, actor: Actor, change: Change) {
+        self.history.push(Happened {
+            at: self.now,
+            actor,
+            change,
+            intents: self.intents.clone(),
+            holder: self.lock.as_ref().map(|lock| lock.record.run.clone()),
+            held_for: self.now - self.lock_changed,
+            flag: self.repo.flag(),
+            applying: self.terraform.running(),
+        });
+    }
+}
