@@ -22,9 +22,13 @@ const HURRY: u32 = 1200;
 const PACE: u32 = 8;
 /// No command takes this long; one that does hangs.
 const LONGEST: Duration = Duration::from_secs(90);
-const PRODUCT: &str = env!("CARGO_BIN_EXE_catalog-deploy");
 /// What a case changes, below the world's directory.
 const PARTS: [&str; 4] = ["infrastructure", "infrastructure.git", "state", "next-apply-fails"];
+
+/// The binary under test; `CRASH_PRODUCT` names another one, such as a mutant.
+fn product() -> PathBuf {
+    std::env::var_os("CRASH_PRODUCT").map_or_else(|| env!("CARGO_BIN_EXE_catalog-deploy").into(), PathBuf::from)
+}
 
 /// Shim and wrappers, built once.
 struct Tools {
@@ -53,7 +57,8 @@ fn tools() -> &'static Tools {
         symlink(find("git"), real.join("git")).unwrap();
         for tool in ["just", "terraform"] {
             let script = real.join(tool);
-            std::fs::write(&script, format!("#!/bin/sh\nexec '{PRODUCT}' __stand-in {tool} \"$@\"\n")).unwrap();
+            std::fs::write(&script, format!("#!/bin/sh\nexec '{}' __stand-in {tool} \"$@\"\n", product().display()))
+                .unwrap();
             std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
         }
         Tools { shim, bin, real }
@@ -137,7 +142,7 @@ impl Stage {
 
     /// The binary, watched, with nothing of this machine's environment.
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(PRODUCT);
+        let mut command = Command::new(product());
         command.args(arguments).arg("--config").arg(&self.config).env_clear();
         command.env("PATH", Self::path()).env("LC_ALL", "C.UTF-8").env("USER", "ada");
         command.env("HOME", self.place.path().join("home")).current_dir(self.place.path().join("home"));
