@@ -1,6 +1,7 @@
 //! One case: killed at a point, a fault in the way of the next process, then `resume` or `restore`, then judged.
 
 use std::fmt;
+use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use crate::checker::{Violation, check};
@@ -40,6 +41,25 @@ impl fmt::Display for Crash {
                 write!(f, "disk call {} fails with errno {}{for_good}", bad.nth, bad.errno)
             }
         }
+    }
+}
+
+impl FromStr for Crash {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some(disk) = text.strip_prefix("disk call ") else { return text.parse().map(Self::Killed) };
+        let (disk, from_then_on) = match disk.strip_suffix(" and all after it") {
+            Some(disk) => (disk, true),
+            None => (disk, false),
+        };
+        let (nth, errno) = disk.split_once(" fails with errno ").ok_or("disk call N fails with errno E")?;
+        let number = |error: std::num::ParseIntError| error.to_string();
+        Ok(Self::Disk(BadDisk {
+            nth: nth.parse().map_err(number)?,
+            errno: errno.parse().map_err(number)?,
+            from_then_on,
+        }))
     }
 }
 
@@ -125,10 +145,16 @@ fn recover(set: &Set, commands: Vec<Ended>, broken: Option<Broken>, then: Then) 
     let (mut first_asked, mut broke) = (0, false);
     for attempt in 0..RESUMES {
         stage.director.next_process(None, broken.filter(|_| attempt == 0), None);
-        let ended = match then {
-            Then::Resume => stage.run(&set.scenario.resume()),
-            Then::Restore => stage.run(&["restore"]),
+        // The run by its name, as every command that is printed names it.
+        let run = stage.newest_run();
+        let mut command = match then {
+            Then::Resume => set.scenario.resume(),
+            Then::Restore => vec!["restore"],
         };
+        if let Some(run) = &run {
+            command.insert(1, run);
+        }
+        let ended = stage.run(&command);
         {
             let inner = stage.director.lock();
             if attempt == 0 {
@@ -161,6 +187,7 @@ pub fn over(ended: &Ended) -> bool {
 
 /// There is no run that could go on: none was begun, or it is closed.
 pub fn nothing_to_go_on_with(ended: &Ended) -> bool {
-    let words = ["there is no run to go on with", "cannot go on", "no run holds anything", "is closed already"];
+    let words =
+        ["there is no run to go on with", "cannot go on", "no run holds anything", "is closed already", "is empty"];
     ended.code == Some(3) && words.iter().any(|word| ended.stderr.contains(word))
 }

@@ -1,13 +1,14 @@
 //! Which cases are played: a sample that differs from run to run, or all of them.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::case::{Crash, FAULTS, play};
 use crate::disk;
-use crate::point::{Point, points};
+use crate::point::points;
 use crate::scenario::{Scenario, Set};
-use crate::table::Table;
+use crate::table::{Table, kind};
 
 /// One crash to be played with all faults.
 struct Job {
@@ -28,29 +29,14 @@ fn number(name: &str, otherwise: u64) -> u64 {
 #[test]
 fn nothing_is_lost() {
     let begin = Instant::now();
-    let sets: Vec<Set> = std::thread::scope(|scope| {
-        let building: Vec<_> = Scenario::ALL.into_iter().map(|it| scope.spawn(move || Set::new(it))).collect();
-        building.into_iter().map(|set| set.join().unwrap()).collect()
-    });
-    let mut jobs = Vec::new();
-    for set in &sets {
-        let scenario = set.scenario;
-        let taken = Instant::now();
-        let (ended, trace) = set.record();
-        assert_eq!(ended.code, Some(scenario.exit()), "{scenario}, unharmed: {}", ended.stderr);
-        let (points, folded) = points(&trace);
-        let calls = set.stage.director.lock().calls;
-        println!(
-            "{scenario}: {} points, {folded} folded into them, {calls} calls on the disk; one run takes {:?}",
-            points.len(),
-            taken.elapsed()
-        );
-        let kills = points.into_iter().map(Crash::Killed);
-        let all = kills.chain(disk::all(calls));
-        jobs.extend(all.enumerate().map(|(turn, crash)| Job { scenario, crash, turn }));
-    }
     let everything = setting("CRASH_ALL").is_some();
-    let jobs = chosen(jobs, everything);
+    let (sets, jobs) = match setting("CRASH_POINT") {
+        Some(wanted) => (Vec::new(), named(&wanted)),
+        None => {
+            let (sets, jobs) = recorded();
+            (sets, chosen(jobs, everything))
+        }
+    };
     let limit = if everything { Duration::MAX } else { Duration::from_secs(number("CRASH_SECONDS", 300)) };
     let table = perform(sets, jobs, begin, limit);
     table.print();
@@ -59,26 +45,48 @@ fn nothing_is_lost() {
     assert!(table.judged() > 0, "nothing was judged");
 }
 
-/// All in their order, a part of them, one alone, or all in an order that the seed makes.
-fn chosen(mut jobs: Vec<Job>, everything: bool) -> Vec<Job> {
-    if let Some(wanted) = setting("CRASH_POINT") {
-        jobs.retain(|job| format!("{} {}", job.scenario, job.crash) == wanted);
-        if jobs.is_empty() {
-            // A point that folding left out can be asked for all the same.
-            let (scenario, point) = wanted.split_once(' ').unwrap();
-            let scenario = Scenario::named(scenario).unwrap();
-            jobs.push(Job { scenario, crash: Crash::Killed(point.parse::<Point>().unwrap()), turn: 0 });
-        }
-        let turned: Vec<Job> =
-            jobs.iter().map(|job| Job { turn: job.turn + 1, crash: job.crash.clone(), ..*job }).collect();
-        jobs.extend(turned);
-        return jobs;
+/// Every point of every scenario, from one unharmed run of each.
+fn recorded() -> (Vec<Set>, Vec<Job>) {
+    let sets: Vec<Set> = std::thread::scope(|scope| {
+        let building: Vec<_> = Scenario::ALL.into_iter().map(|it| scope.spawn(move || Set::new(it))).collect();
+        building.into_iter().map(|set| set.join().unwrap()).collect()
+    });
+    let mut jobs = Vec::new();
+    for set in &sets {
+        let scenario = set.scenario;
+        let begin = Instant::now();
+        let (ended, trace) = set.record();
+        assert_eq!(ended.code, Some(scenario.exit()), "{scenario}, unharmed: {}", ended.stderr);
+        let (points, folded) = points(&trace);
+        let calls = set.stage.director.lock().calls;
+        let took = begin.elapsed();
+        println!(
+            "{scenario}: {} points stand for {}, {calls} calls on the disk; one run takes {took:.1?}",
+            points.len(),
+            points.len() + folded
+        );
+        let kills = points.into_iter().map(Crash::Killed);
+        let all = kills.chain(disk::all(calls));
+        jobs.extend(all.enumerate().map(|(turn, crash)| Job { scenario, crash, turn }));
     }
+    (sets, jobs)
+}
+
+/// `SCENARIO CRASH` as the table names it, with both ways to go on. A point that folding left out will do as well.
+fn named(wanted: &str) -> Vec<Job> {
+    let (scenario, crash) = wanted.split_once(' ').unwrap();
+    let scenario = Scenario::named(scenario).unwrap();
+    let crash: Crash = crash.parse().unwrap();
+    (0..2).map(|turn| Job { scenario, crash: crash.clone(), turn }).collect()
+}
+
+/// All in their order or a part of them; or all in an order that the seed makes.
+fn chosen(mut jobs: Vec<Job>, everything: bool) -> Vec<Job> {
     if everything {
         if let Some((part, of)) = setting("CRASH_PART").as_deref().and_then(|part| part.split_once('/')) {
             let (part, of): (usize, usize) = (part.parse().unwrap(), of.parse().unwrap());
-            jobs =
-                jobs.into_iter().enumerate().filter(|(index, _)| index % of == part % of).map(|(_, job)| job).collect();
+            let mine = |index: usize| index % of == part % of;
+            jobs = jobs.into_iter().enumerate().filter(|(index, _)| mine(*index)).map(|(_, job)| job).collect();
         }
         return jobs;
     }
@@ -86,7 +94,16 @@ fn chosen(mut jobs: Vec<Job>, everything: bool) -> Vec<Job> {
     let seed = number("CRASH_SEED", u64::try_from(now % 1_000_000_007).unwrap());
     println!("CRASH_SEED={seed}");
     shuffle(&mut jobs, seed);
-    jobs
+    // Of each kind in turn: there are many more records than requests and children.
+    let mut kinds: BTreeMap<_, usize> = BTreeMap::new();
+    let mut dealt: Vec<(usize, Job)> = Vec::new();
+    for job in jobs {
+        let round = kinds.entry((job.scenario, kind(&job.crash))).or_default();
+        dealt.push((*round, job));
+        *round += 1;
+    }
+    dealt.sort_by_key(|(round, _)| *round);
+    dealt.into_iter().map(|(_, job)| job).collect()
 }
 
 /// Fisher and Yates, over splitmix64.

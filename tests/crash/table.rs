@@ -88,7 +88,8 @@ pub fn name(played: &Played) -> String {
     format!("{} {}, then {:?} with {:?}", played.scenario, played.crash, played.then, played.broken)
 }
 
-fn kind(crash: &Crash) -> &'static str {
+/// What a crash hits, in a word.
+pub fn kind(crash: &Crash) -> &'static str {
     let Crash::Killed(Point { key, .. }) = crash else { return "bad disk" };
     match key.split(' ').next().unwrap_or_default() {
         "write" | "fsync" | "rename" | "truncate" => "file",

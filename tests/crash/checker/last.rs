@@ -2,7 +2,7 @@
 
 use crate::case;
 use crate::facts::{Facts, LOCK};
-use crate::history::{History, What};
+use crate::history::{Deed, History, What};
 use crate::scenario::Scenario;
 
 /// The history ended in a way that promises something about the world.
@@ -66,7 +66,10 @@ fn missing(history: &History, scenario: Scenario) -> Vec<String> {
         if !published.contains(&release) {
             missing.push(format!("{release} is not published"));
         }
-        if approvals.len() != 1 {
+        // GitHub's no is told, with exit 7: somebody else must approve it then.
+        let refused = |deed: &Deed| deed.effect == Some(false) && super::step(&deed.what, false) == Some("changelog");
+        let told = history.exit() == Some(7) && history.deeds.iter().any(refused);
+        if approvals.len() != 1 && !(approvals.is_empty() && told) {
             missing.push(format!("changelogs are approved {} times", approvals.len()));
         }
     }
