@@ -6,6 +6,7 @@ use crate::adapters::ServiceError;
 use crate::adapters::redact::Redactor;
 use crate::engine::Outcome;
 use crate::journal::runs::RunsError;
+use crate::journal::store::JournalError;
 
 /// What ends a command: exit code, stable reason, message, next things to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,9 +69,20 @@ impl From<Outcome> for CliError {
 
 impl From<RunsError> for CliError {
     fn from(error: RunsError) -> Self {
-        let unknown = matches!(error, RunsError::Unknown { .. });
-        let failed = if unknown { Self::usage(error.to_string()) } else { Self::failed(error.to_string()) };
-        if unknown { failed.next("catalog-deploy history") } else { failed }
+        match &error {
+            RunsError::Unknown { .. } => Self::usage(error.to_string()).next("catalog-deploy history"),
+            // Guessing at what it said would be acting on it.
+            RunsError::Journal(JournalError::Damaged { path, .. }) | RunsError::Illegal { path, .. } => {
+                let directory = path.parent().unwrap_or(path).display();
+                Self::refused(format!("{error}. The journal is damaged, so nothing is done on its word"))
+                    .next("put the file back from a backup, then try again")
+                    .next(format!(
+                        "or give back by hand what that run held (flag, bump, paused DAGs, lock), and move {directory} away"
+                    ))
+                    .next("who holds the lock, and what is deployed: catalog-deploy status")
+            }
+            _ => Self::failed(error.to_string()),
+        }
     }
 }
 
