@@ -71,6 +71,11 @@ impl From<RunsError> for CliError {
     fn from(error: RunsError) -> Self {
         match &error {
             RunsError::Unknown { .. } => Self::usage(error.to_string()).next("catalog-deploy history"),
+            // Killed before its first event was written.
+            RunsError::Journal(JournalError::Damaged { line: 1, why, .. }) if why.contains("empty") => {
+                Self::refused(format!("{error}: the run was never begun. Nothing was changed"))
+                    .next("start a new one, e.g.: catalog-deploy prod")
+            }
             // Guessing at what it said would be acting on it.
             RunsError::Journal(JournalError::Damaged { path, .. }) | RunsError::Illegal { path, .. } => {
                 let directory = path.parent().unwrap_or(path).display();

@@ -43,8 +43,12 @@ impl Table {
                     for violation in violations {
                         text.push_str(&format!("  {}: {}\n", violation.rule, violation.what));
                     }
+                    // Whoever looks at one point wants to see everything.
+                    let all = std::env::var_os("CRASH_POINT").is_some();
                     for ended in &history.commands {
                         text.push_str(&format!("  ran `{}`: {:?}\n", ended.command, ended.code));
+                        let said = ended.stderr.lines().filter(|_| all);
+                        said.for_each(|line| text.push_str(&format!("    | {line}\n")));
                     }
                     println!("{text}");
                     self.violations.push(text);
