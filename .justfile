@@ -18,6 +18,10 @@ fmt:
 rehearse *OPTIONS:
     cargo run --quiet -- rehearse prod {{OPTIONS}}
 
+# Kills the real binary at a sample of places; CRASH_ALL=1 for every place, CRASH_SEED=N for a sample again.
+crash:
+    cargo test --locked --test crash -- --nocapture
+
 # The benchmarks, with an optimised build.
 bench *NAME:
     cargo bench --locked {{NAME}}

@@ -103,6 +103,11 @@ impl From<RunsError> for CliError {
                     .next("go on with it by the version that wrote it, or a newer one")
                     .next(format!("or only give back what it holds: catalog-deploy restore {run}"))
             }
+            // Killed before its first event was written.
+            RunsError::Journal(JournalError::Damaged { line: 1, why, .. }) if why.contains("empty") => {
+                Self::refused(format!("{text}: the run was never begun. Nothing was changed"))
+                    .next("start a new one, e.g.: catalog-deploy prod")
+            }
             RunsError::Journal(JournalError::Damaged { path, line, .. }) => Self::damaged(text, path, *line),
             RunsError::Illegal { path, illegal } => Self::damaged(text, path, illegal.number),
             RunsError::Journal(_) | RunsError::Disk { .. } => Self::failed(text),

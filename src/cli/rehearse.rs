@@ -33,6 +33,7 @@ pub async fn run(environment: Environment, shared: &SharedArgs, args: &RehearseA
         seed: 0,
         answer_delay: Duration::from_millis(args.delay),
         infrastructure: None,
+        pace: 1,
     };
     let world = World::start(options).await?;
     let config_path = configure(&world, place.path())?;

@@ -76,7 +76,11 @@ impl Session {
         let mode = if parameters.tag.is_some() { Mode::Rollback } else { Mode::Deploy };
         let start = self.redactor().event(self.start(run.clone(), mode, parameters, &plan));
         let watchers = output.watchers(&self.loaded.runbook, self.slack().await?);
-        let recorder = Recorder::begin(journal, start, watchers.sink, self.clock.clone()).map_err(journal_error)?;
+        let recorder = Recorder::begin(journal, start, watchers.sink, self.clock.clone()).map_err(|trouble| {
+            CliError::refused(format!("{trouble}. Nothing was changed"))
+                .next("free the disk or mend it; nothing is changed without a journal")
+                .next(format!("then begin anew: catalog-deploy {}", self.loaded.name))
+        })?;
         let recorder = recorder.without_secrets(self.redactor().clone());
         let outcome = self.carry_out(&world, &plan, &Arc::new(recorder), directory, &output, Go::On).await?;
         watchers.delivered.wait().await;
@@ -110,7 +114,7 @@ impl Session {
         let recorder = Recorder::resume(journal, &events, state, watchers.sink, self.clock.clone());
         let recorder = recorder.without_secrets(self.redactor().clone());
         let resumed = Event::RunResumed { who: who(&self.settings), host: host() };
-        recorder.record(resumed).map_err(journal_error)?;
+        recorder.record(resumed).map_err(|trouble| journal_error(&trouble, &stored.state.run))?;
         let directory = stored.directory.clone();
         let outcome = self.carry_out(&world, &plan, &Arc::new(recorder), directory, &output, go).await?;
         watchers.delivered.wait().await;
@@ -339,8 +343,10 @@ pub enum Go {
     GiveUp,
 }
 
-fn journal_error(trouble: crate::step::Trouble) -> CliError {
-    CliError::failed(trouble.to_string()).next("free the disk or mend it; nothing is changed without a journal")
+fn journal_error(trouble: &crate::step::Trouble, run: &str) -> CliError {
+    CliError::failed(trouble.to_string())
+        .next("free the disk or mend it; nothing is changed without a journal")
+        .next(format!("then go on: catalog-deploy resume {run}"))
 }
 
 pub(super) fn signal_error(error: std::io::Error) -> CliError {

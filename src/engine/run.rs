@@ -128,8 +128,7 @@ impl<'a> Run<'a> {
         } else {
             not_given_back(&state, &kept)
         };
-        self.finish(&outcome, kept.is_empty().then(|| "restored".to_owned()));
-        outcome
+        self.finish(outcome, kept.is_empty().then(|| "restored".to_owned()))
     }
 
     async fn end(&self, end: Result<(), Failure>) -> Outcome {
@@ -154,21 +153,30 @@ impl<'a> Run<'a> {
         {
             self.recorder.tell(Event::Warned { text: incident.clone() });
         }
-        self.finish(&outcome, close);
-        outcome
+        self.finish(outcome, close)
     }
 
-    fn finish(&self, outcome: &Outcome, close: Option<String>) {
-        // The last event of every stream says how it ended.
-        if let Some(why) = close {
-            self.recorder.tell(Event::RunClosed { why });
+    /// Closes the run and says how it ended. An end that nobody could write down is none: the next process would find the
+    /// run open, after this one had said that all is done.
+    fn finish(&self, mut outcome: Outcome, close: Option<String>) -> Outcome {
+        if let Some(why) = close
+            && let Err(trouble) = self.recorder.record(Event::RunClosed { why })
+        {
+            let run = self.recorder.state().run;
+            outcome =
+                Outcome::new(1, "journal", format!("{}, but this could not be noted: {trouble}", outcome.message))
+                    .next("free the disk or mend it")
+                    .next(format!("catalog-deploy resume {run}"))
+                    .with_options(&self.options);
         }
+        // The last event of every stream says how it ended.
         self.recorder.tell(Event::RunFinished {
             exit: outcome.exit,
             reason: outcome.reason.to_owned(),
             message: outcome.message.clone(),
             next: outcome.next.clone(),
         });
+        outcome
     }
 
     async fn steps(&self) -> Result<(), Failure> {

@@ -259,8 +259,13 @@ impl RunState {
         }
         match &effect.returns {
             // Giving back happens whenever it is due, whatever its step is doing.
-            Some(held) if self.held.iter().any(|it| &it.id == held) => {}
-            Some(held) => return Err(format!("{held} is not held")),
+            Some(held) => {
+                let held = self.held.iter().find(|it| &it.id == held).ok_or_else(|| format!("{held} is not held"))?;
+                // Not only once it is back: a process may die in between, and the next one must not take a step for
+                // done whose change may be gone.
+                let step = held.step.clone();
+                self.to_do_again(&step);
+            }
             None => self.move_step(&effect.step, Move::Intend, None)?,
         }
         for held in holds {
@@ -302,13 +307,17 @@ impl RunState {
     fn given_back(&mut self, id: &str) -> Result<(), String> {
         let at = self.held.iter().position(|held| held.id == id).ok_or_else(|| format!("{id} is not held"))?;
         let held = self.held.remove(at);
-        // Before the apply landed, what was given back must be done again by a resume; afterwards its time is over.
+        self.to_do_again(&held.step);
+        Ok(())
+    }
+
+    /// Before the apply landed, what was given back must be done again by a resume; afterwards its time is over.
+    fn to_do_again(&mut self, step: &str) {
         if self.facts.applied.is_none()
-            && let Some(state @ StepState::Ended(_)) = self.steps.get_mut(&held.step)
+            && let Some(state @ StepState::Ended(_)) = self.steps.get_mut(step)
         {
             *state = StepState::Idle;
         }
-        Ok(())
     }
 
     /// Steps with an effect whose end is unknown; effects that give back are left out, since looking again settles them.

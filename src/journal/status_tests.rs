@@ -85,6 +85,25 @@ fn what_is_given_back_before_the_apply_is_to_be_done_again() {
     assert_eq!(replay(events).unwrap().steps["flag"], StepState::Ended(StepResult::Changed));
 }
 
+/// Killed while the bump was set back: the next process must not plan with a bump that is gone.
+#[test]
+fn what_is_being_given_back_is_not_done_any_more() {
+    let mut returns = intent("flag", "flag/2", vec![]);
+    if let Event::Intent { returns, .. } = &mut returns.event {
+        *returns = Some("f".into());
+    }
+    let taken = vec![
+        started("flag"),
+        intent("flag", "flag/1", vec![held("f", "flag")]),
+        outcome("flag/1", Ended::Done),
+        finished("flag"),
+    ];
+    assert_eq!(replay(taken.clone()).unwrap().steps["flag"], StepState::Ended(StepResult::Changed));
+    let state = replay([taken, vec![returns]].concat()).unwrap();
+    assert_eq!(state.steps["flag"], StepState::Idle);
+    assert_eq!(state.held.len(), 1, "and it is still owed");
+}
+
 #[test]
 fn the_first_reading_of_a_held_value_survives_a_second_taking() {
     let again = Held { thing: Thing::PausedDag { dag: "other".into() }, ..held("f", "flag") };

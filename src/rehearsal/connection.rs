@@ -3,8 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::extract::connect_info::Connected;
@@ -13,12 +13,28 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 
 /// Cuts the connection that a request came over: not one more byte is written to it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Cut(Arc<AtomicBool>);
+#[derive(Clone, Default)]
+pub(super) struct Cut {
+    cut: Arc<AtomicBool>,
+    /// Called once the next bytes are out.
+    sent: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>,
+}
 
 impl Cut {
     pub(super) fn now(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.cut.store(true, Ordering::SeqCst);
+    }
+
+    /// Calls `then` when the answer that is about to be written has been.
+    pub(super) fn when_sent(&self, then: impl FnOnce() + Send + 'static) {
+        *self.sent.lock().unwrap_or_else(PoisonError::into_inner) = Some(Box::new(then));
+    }
+
+    fn is_sent(&self) {
+        let then = self.sent.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(then) = then {
+            then();
+        }
     }
 }
 
@@ -55,7 +71,7 @@ impl Connected<IncomingStream<'_, CuttingListener>> for Cut {
 
 impl Connection {
     fn check(&self) -> io::Result<()> {
-        if self.cut.0.load(Ordering::SeqCst) { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+        if self.cut.cut.load(Ordering::SeqCst) { Err(io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
     }
 }
 
@@ -68,7 +84,11 @@ impl AsyncRead for Connection {
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check()?;
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        if matches!(written, Poll::Ready(Ok(_))) {
+            self.cut.is_sent();
+        }
+        written
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

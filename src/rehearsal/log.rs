@@ -6,15 +6,16 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::Fault;
+use super::connection::Cut;
 use super::shared::Shared;
+use super::{Fault, Intervention};
 
 /// No request of a deploy is near this.
 const LARGEST_BODY: usize = 1024 * 1024;
@@ -74,26 +75,59 @@ pub(super) async fn record(State(Logged { shared, service }): State<Logged>, req
         tokio::time::sleep(shared.options.answer_delay).await;
     }
     shared.advance();
-    let answer = if reads && shared.hiccups() {
-        (StatusCode::BAD_GATEWAY, "<html><body><h1>502 Bad Gateway</h1></body></html>").into_response()
-    } else {
-        next.run(Request::from_parts(parts, Body::from(bytes))).await
-    };
-    let lost = answer.extensions().get::<Lost>().is_some();
     let path = match service {
         "slack" => uri.path().rsplit_once('/').map_or(uri.path(), |(before, _)| before).to_owned(),
         _ => uri.path_and_query().map_or(uri.path(), |whole| whole.as_str()).to_owned(),
     };
-    shared.log(RequestLogEntry {
+    let mut entry = RequestLogEntry {
         service: service.to_owned(),
         method: method.to_string(),
         path,
-        status: if lost { 0 } else { answer.status().as_u16() },
+        status: 0,
         started_ms: shared.milliseconds(started),
-        ended_ms: shared.milliseconds(Instant::now()),
+        ended_ms: 0.0,
         body: logged_body,
-    });
+    };
+    let watcher = shared.watcher();
+    let connection = parts.extensions.get::<ConnectInfo<Cut>>().map(|ConnectInfo(connection)| connection.clone());
+    let early = watcher.before(&entry);
+    let mut answer = if let Some(broken) = broken(early, connection.as_ref()) {
+        broken
+    } else if reads && shared.hiccups() {
+        (StatusCode::BAD_GATEWAY, "<html><body><h1>502 Bad Gateway</h1></body></html>").into_response()
+    } else {
+        next.run(Request::from_parts(parts, Body::from(bytes))).await
+    };
+    if early == Intervention::None {
+        entry.status = answer.status().as_u16();
+        if let Some(broken) = broken(watcher.after(&entry), connection.as_ref()) {
+            answer = broken;
+        }
+    }
+    let lost = answer.extensions().get::<Lost>().is_some();
+    entry.status = if lost { 0 } else { answer.status().as_u16() };
+    entry.ended_ms = shared.milliseconds(Instant::now());
+    if let (Some(watch), Some(connection)) = (watcher.0, &connection) {
+        let entry = entry.clone();
+        connection.when_sent(move || watch.answered(&entry));
+    }
+    shared.log(entry);
     answer
+}
+
+/// The answer to a request that somebody broke.
+fn broken(how: Intervention, connection: Option<&Cut>) -> Option<Response> {
+    let status = match how {
+        Intervention::None => return None,
+        Intervention::Answer(status) => StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY),
+        Intervention::Cut => StatusCode::BAD_GATEWAY,
+    };
+    let mut response = (status, "<html><body><h1>Sorry</h1></body></html>").into_response();
+    if let (Intervention::Cut, Some(connection)) = (how, connection) {
+        connection.now();
+        response.extensions_mut().insert(Lost);
+    }
+    Some(response)
 }
 
 fn redacted(bytes: &[u8]) -> Option<Value> {

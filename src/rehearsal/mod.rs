@@ -10,6 +10,7 @@ mod fault;
 mod github;
 mod infrastructure;
 mod log;
+mod memory;
 mod registry;
 mod seed;
 mod sentry;
@@ -19,6 +20,7 @@ mod slack;
 pub mod stand_in;
 mod state;
 mod timeline;
+mod watch;
 mod world;
 
 #[cfg(test)]
@@ -29,9 +31,11 @@ use std::time::Duration;
 
 pub use fault::{Fault, UnknownFault};
 pub use log::RequestLogEntry;
+pub use memory::Memory;
 pub use state::{
     Airflow, Commit, Dag, DagRun, Images, Instance, Pull, Release, Review, SentryIssue, State, Task, WorkflowRun,
 };
+pub use watch::{Intervention, Watch};
 pub use world::World;
 
 /// Which Airflow answers.
@@ -55,6 +59,8 @@ pub struct Options {
     pub seed: u64,
     /// Added to every answer, for benchmarks.
     pub answer_delay: Duration,
+    /// What takes its time (a build, a boot) takes this many times less, for runs that hurry more than a rehearsal.
+    pub pace: u32,
     /// Instead of the world's own.
     pub infrastructure: Option<Elsewhere>,
 }
@@ -80,6 +86,7 @@ impl Options {
             seed: 1,
             answer_delay: Duration::ZERO,
             infrastructure: None,
+            pace: 1,
         }
     }
 }

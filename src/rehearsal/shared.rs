@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::log::RequestLogEntry;
 use super::state::State;
+use super::watch::Watcher;
 use super::{Fault, Options};
 
 /// The `owner/name` of the application's repository.
@@ -47,6 +48,7 @@ pub(super) struct Shared {
     pub(super) secrets: Secrets,
     pub(super) log_file: Mutex<File>,
     pub(super) entries: Mutex<Vec<RequestLogEntry>>,
+    pub(super) watcher: Mutex<Watcher>,
     state: Mutex<State>,
 }
 
@@ -59,6 +61,7 @@ impl Shared {
             secrets,
             log_file: Mutex::new(log_file),
             entries: Mutex::default(),
+            watcher: Mutex::default(),
             state: Mutex::new(state),
         }
     }
@@ -94,7 +97,17 @@ impl Shared {
     }
 
     pub(super) fn after(&self, delay: Duration, happening: super::timeline::Happening) {
-        self.state().timeline.push((Instant::now() + delay, happening));
+        let due = Instant::now() + self.paced(delay);
+        self.state().timeline.push((due, happening));
+    }
+
+    /// A time of the world's own, at its pace.
+    pub(super) fn paced(&self, time: Duration) -> Duration {
+        time / self.options.pace.max(1)
+    }
+
+    pub(super) fn watcher(&self) -> Watcher {
+        self.watcher.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn urls(&self) -> Urls {

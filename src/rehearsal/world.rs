@@ -15,6 +15,7 @@ use super::registry::sha256;
 use super::server::{self, Running};
 use super::shared::{APPLICATION, INFRASTRUCTURE, Secrets, Shared, VIEWER};
 use super::state::{Pull, Release, SentryIssue, State, WorkflowRun};
+use super::watch::{Watch, Watcher};
 use super::{Fault, Options, RequestLogEntry, airflow, github, registry, seed};
 
 /// The embedded world. Clones share it; its services end with the last one.
@@ -88,6 +89,15 @@ impl World {
     /// Every request so far, in the order of their answers.
     pub fn requests(&self) -> Vec<RequestLogEntry> {
         self.shared.entries.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on `watch` is told of every request.
+    pub fn watched_by(&self, watch: Arc<dyn Watch>) {
+        *self.shared.watcher.lock().unwrap_or_else(PoisonError::into_inner) = Watcher(Some(watch));
+    }
+
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
     /// The checkout.

@@ -20,7 +20,7 @@ pub use self::resolve::{Landed, landed};
 use self::resolve::{remember_approved, whole};
 use self::terraform_says::{last_words, lock_left, nothing_applied, plan_failed};
 use self::traces::{latest_traces, next_traces};
-use super::infrastructure::{deploy_attributes, held_at, infrastructure, refused, target};
+use super::infrastructure::{deploy_attributes, held_at, infrastructure, literal, refused, target};
 use super::transcript::Transcript;
 use crate::adapters::checkout::{Location, Plan, Planned, Tree};
 use crate::adapters::process::{Command, Exit, LineSink};
@@ -70,6 +70,9 @@ impl Apply {
         let target = target(&look)?;
         // Before the plan: what changes while Terraform plans must not pass for approved.
         let fingerprint = fingerprint(&look, scratch).await?;
+        if scratch.is_none() && self.needs.contains(&FactKind::Bumped) {
+            bumped(&look, &fingerprint)?;
+        }
         let (transcript, lines) = Transcript::over(look.lines);
         let name = if scratch.is_some() { "preview" } else { "plan" };
         let file = look.workspace.join(format!("{}.{name}.tfplan", look.step));
@@ -121,6 +124,20 @@ async fn fingerprint(look: &Look<'_>, scratch: Option<&Arc<dyn Tree>>) -> Result
         None => checkout.attribute(&version).await?.literal,
     };
     Ok([checkout.fingerprint(&deploy_attributes(infrastructure)).await?, literal])
+}
+
+/// The version that a step of this run set still stands: without it a plan finds nothing to do, and would pass for a
+/// deploy that was not needed.
+fn bumped(look: &Look<'_>, [_, version]: &[String; 2]) -> Result<(), Trouble> {
+    let wanted = literal(&target(look)?.tag)?;
+    if *version == wanted {
+        return Ok(());
+    }
+    let attribute = &infrastructure(look)?.version.attribute;
+    Err(refused(
+        format!("{attribute} is {version} by now, not {wanted}"),
+        "somebody set it back meanwhile: find out why, then `catalog-deploy restore` and begin anew",
+    ))
 }
 
 /// A plan of a tag that does not exist yet has another digest than any real one.

@@ -256,6 +256,9 @@ impl Step for DagsHold {
                 "it is not known how step {step} ended, and an apply may still be under way"
             )));
         }
+        if let Some(later) = taken_later(look.held, held, &super::infrastructure::place(look)) {
+            return Ok(Returned::NotYet(format!("{later} comes first, and could not be given back")));
+        }
         match look.readers.airflow.dag(dag).await {
             Ok(now) if !now.is_paused => return Ok(Returned::Back(format!("{dag} is not paused"))),
             Ok(_) => {}
@@ -285,6 +288,13 @@ async fn set_paused(writers: Writers, dag: String, paused: bool) -> Result<(), S
 /// A step other than the one that took `held` whose effect may still be under way.
 fn unsettled<'a>(in_doubt: &'a [String], held: &Held) -> Option<&'a String> {
     in_doubt.iter().find(|step| **step != held.step)
+}
+
+/// What was changed in this checkout after `held` was taken, and is not back: while the flag says that no DAG runs, none
+/// may start.
+fn taken_later<'a>(all: &'a [Held], held: &Held, here: &Place) -> Option<&'a Held> {
+    let later = all.iter().skip_while(|it| it.id != held.id).skip(1);
+    later.into_iter().find(|it| it.place == *here)
 }
 
 fn own<'a>(look: &Look<'a>) -> impl Iterator<Item = &'a Held> + use<'a> {

@@ -156,6 +156,7 @@ fn work_tree(options: &CheckoutOptions, git: &Git) -> WorkTree {
         environment: options.environment.clone(),
         commands: options.commands.clone(),
         git: git.clone(),
+        private: options.scratch_parent.clone(),
         lock_state: true,
         untracked_before: OnceCell::new(),
     }

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{Error, Write};
 use std::path::{Component, Path, PathBuf};
 
+use super::scratch::Place;
+
 /// The real path of `file` below `root`, symlinks followed.
 ///
 /// # Errors
@@ -20,10 +22,22 @@ pub(super) fn inside(root: &Path, file: &str) -> std::io::Result<PathBuf> {
     Ok(path)
 }
 
-/// Replaces what `path` holds, all or nothing, if it still holds `before`; its mode stays.
-pub(super) fn replace(path: &Path, before: &[u8], after: &[u8]) -> std::io::Result<()> {
+/// Replaces what `path` holds, all or nothing, if it still holds `before`; its mode stays. The new file is written in
+/// `private`, so that a process that dies meanwhile leaves nothing in somebody's repository: the next start sweeps there.
+pub(super) fn replace(path: &Path, before: &[u8], after: &[u8], private: &Path) -> std::io::Result<()> {
+    let place = Place::new(private)?;
+    match replace_from(place.directory(), path, before, after) {
+        // Another file system: only a file beside it can take its place at one stroke.
+        Err(error) if error.kind() == std::io::ErrorKind::CrossesDevices => {
+            replace_from(path.parent().unwrap_or(Path::new(".")), path, before, after)
+        }
+        replaced => replaced,
+    }
+}
+
+fn replace_from(directory: &Path, path: &Path, before: &[u8], after: &[u8]) -> std::io::Result<()> {
     let parent = path.parent().unwrap_or(Path::new("."));
-    let mut file = tempfile::Builder::new().prefix(".catalog-deploy-").tempfile_in(parent)?;
+    let mut file = tempfile::Builder::new().prefix(".catalog-deploy-").tempfile_in(directory)?;
     file.write_all(after)?;
     file.as_file().set_permissions(std::fs::metadata(path)?.permissions())?;
     file.as_file().sync_all()?;
@@ -34,13 +48,13 @@ pub(super) fn replace(path: &Path, before: &[u8], after: &[u8]) -> std::io::Resu
     File::open(parent)?.sync_all()
 }
 
-/// Puts `file` back to `bytes`, its mode kept where it still exists; `None` removes it.
-pub(super) fn restore(root: &Path, file: &str, bytes: Option<&[u8]>) -> std::io::Result<()> {
+/// Puts `file` back to `bytes`, its mode kept where it still exists; `None` removes it. `private` as for [`replace`].
+pub(super) fn restore(root: &Path, file: &str, bytes: Option<&[u8]>, private: &Path) -> std::io::Result<()> {
     let present = inside(root, file);
     match (present, bytes) {
         (Ok(path), Some(bytes)) => {
             let before = std::fs::read(&path)?;
-            if before == bytes { Ok(()) } else { replace(&path, &before, bytes) }
+            if before == bytes { Ok(()) } else { replace(&path, &before, bytes, private) }
         }
         (Ok(path), None) => std::fs::remove_file(path),
         (Err(error), bytes) if error.kind() == std::io::ErrorKind::NotFound => match bytes {
@@ -70,12 +84,25 @@ mod tests {
         std::fs::set_permissions(root.path().join("real"), PermissionsExt::from_mode(0o640)).unwrap();
         symlink("real", root.path().join("link")).unwrap();
         let path = inside(root.path(), "link").unwrap();
-        replace(&path, b"old", b"new").unwrap();
+        let private = tempfile::tempdir().unwrap();
+        replace(&path, b"old", b"new", private.path()).unwrap();
         assert_eq!(std::fs::read(root.path().join("real")).unwrap(), b"new");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
         assert!(root.path().join("link").is_symlink());
-        assert!(replace(&path, b"old", b"newer").is_err());
+        assert!(replace(&path, b"old", b"newer", private.path()).is_err());
         assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 2);
+        assert_eq!(std::fs::read_dir(private.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn across_file_systems_a_file_is_replaced_too() {
+        let memory = Path::new("/dev/shm");
+        let Ok(private) = tempfile::tempdir_in(memory) else { return };
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("file"), "old").unwrap();
+        replace(&root.path().join("file"), b"old", b"new", private.path()).unwrap();
+        assert_eq!(std::fs::read(root.path().join("file")).unwrap(), b"new");
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 1);
     }
 
     #[test]

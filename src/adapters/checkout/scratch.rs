@@ -50,6 +50,7 @@ impl Scratch {
             environment,
             commands: options.commands.clone(),
             git: own,
+            private: options.scratch_parent.clone(),
             lock_state: false,
             untracked_before: OnceCell::new(),
         };

@@ -25,6 +25,8 @@ pub(super) struct WorkTree {
     pub environment: BTreeMap<String, String>,
     pub commands: Arc<Commands>,
     pub git: Git,
+    /// Where files are written that are not to be seen half, and swept.
+    pub private: PathBuf,
     /// Terraform's state is locked while planning.
     pub lock_state: bool,
     /// Untracked files from before anything was changed here.
@@ -90,7 +92,7 @@ impl Tree for WorkTree {
 
     async fn restore(&self, file: &str, bytes: Option<&[u8]>) -> Result<()> {
         self.note_untracked().await?;
-        files::restore(&self.root, file, bytes).map_err(|error| self.file_trouble(file, &error))
+        files::restore(&self.root, file, bytes, &self.private).map_err(|error| self.file_trouble(file, &error))
     }
 
     async fn set_attribute(&self, at: &Location, literal: &str) -> Result<String> {
@@ -100,7 +102,7 @@ impl Tree for WorkTree {
         let prior = hcl::find_attribute(&before, &at.file, &at.block, &at.attribute).map_err(refused)?;
         let after = hcl::replace_attribute(&before, &at.file, &at.block, &at.attribute, literal).map_err(refused)?;
         if after != before {
-            files::replace(&path, &before, &after).map_err(|error| {
+            files::replace(&path, &before, &after, &self.private).map_err(|error| {
                 // Replaced, but perhaps not for good (the directory's fsync failed): that is no refusal.
                 if std::fs::read(&path).is_ok_and(|now| now == after) {
                     let why = format!("{} was changed, but may not survive a power cut: {error}", at.file);

@@ -14,7 +14,7 @@ const SLOW_BOOT: Duration = Duration::from_secs(5);
 /// Between destroying the old instance and creating the new one nothing answers.
 const NO_INSTANCE: Duration = Duration::from_secs(24 * 3600);
 /// How often a component says that it is alive.
-const BEAT_MILLISECONDS: i64 = 500;
+const BEAT: Duration = Duration::from_millis(500);
 
 /// What Terraform's state says, with the moment it was written.
 struct Deployed {
@@ -58,7 +58,7 @@ pub(in crate::rehearsal) fn observe(shared: &Shared) -> bool {
 
 fn replace(shared: &Shared, deployed: Deployed) {
     let boot = if shared.has(Fault::AirflowSlowBoot) { SLOW_BOOT } else { BOOT };
-    let boot = if deployed.id.is_some() { boot } else { NO_INSTANCE };
+    let boot = if deployed.id.is_some() { shared.paced(boot) } else { NO_INSTANCE };
     let up_at = deployed.written + SignedDuration::try_from(boot).unwrap_or_default();
     let mut state = shared.state();
     let id = deployed.id.unwrap_or_default();
@@ -106,7 +106,8 @@ fn replace(shared: &Shared, deployed: Deployed) {
 
 /// The last beat before now of a component that came up with the instance.
 pub(super) fn heartbeat(shared: &Shared) -> Timestamp {
+    let beat = i64::try_from(shared.paced(BEAT).as_millis()).unwrap_or(i64::MAX).max(1);
     let up = shared.state().airflow.instance.up_at.as_millisecond();
     let now = Timestamp::now().as_millisecond();
-    Timestamp::from_millisecond(now - (now - up).rem_euclid(BEAT_MILLISECONDS)).unwrap_or(Timestamp::UNIX_EPOCH)
+    Timestamp::from_millisecond(now - (now - up).rem_euclid(beat)).unwrap_or(Timestamp::UNIX_EPOCH)
 }

@@ -1,0 +1,148 @@
+//! Which cases are played: a sample that differs from run to run, or all of them.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime};
+
+use crate::case::{Crash, FAULTS, play};
+use crate::disk;
+use crate::point::points;
+use crate::scenario::{Scenario, Set};
+use crate::table::{Table, kind};
+
+/// One crash to be played with all faults.
+struct Job {
+    scenario: Scenario,
+    crash: Crash,
+    /// Which of its cases end with `restore`.
+    turn: usize,
+}
+
+fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn number(name: &str, otherwise: u64) -> u64 {
+    setting(name).map_or(otherwise, |value| value.parse().unwrap_or_else(|_| panic!("{name}={value} is no number")))
+}
+
+#[test]
+fn nothing_is_lost() {
+    let begin = Instant::now();
+    let everything = setting("CRASH_ALL").is_some();
+    let (sets, jobs) = match setting("CRASH_POINT") {
+        Some(wanted) => (Vec::new(), named(&wanted)),
+        None => {
+            let (sets, jobs) = recorded();
+            (sets, chosen(jobs, everything))
+        }
+    };
+    let limit = if everything { Duration::MAX } else { Duration::from_secs(number("CRASH_SECONDS", 300)) };
+    let table = perform(sets, jobs, begin, limit);
+    table.print();
+    println!("{} cases judged in {:.0?}", table.judged(), begin.elapsed());
+    assert!(table.violations.is_empty(), "{} cases violate a rule; they stand above", table.violations.len());
+    assert!(table.judged() > 0, "nothing was judged");
+}
+
+/// Every point of every scenario, from one unharmed run of each.
+fn recorded() -> (Vec<Set>, Vec<Job>) {
+    let sets: Vec<Set> = std::thread::scope(|scope| {
+        let building: Vec<_> = Scenario::ALL.into_iter().map(|it| scope.spawn(move || Set::new(it))).collect();
+        building.into_iter().map(|set| set.join().unwrap()).collect()
+    });
+    let mut jobs = Vec::new();
+    for set in &sets {
+        let scenario = set.scenario;
+        let begin = Instant::now();
+        let (ended, trace) = set.record();
+        assert_eq!(ended.code, Some(scenario.exit()), "{scenario}, unharmed: {}", ended.stderr);
+        let (points, folded) = points(&trace);
+        let calls = set.stage.director.lock().calls;
+        let took = begin.elapsed();
+        println!(
+            "{scenario}: {} points stand for {}, {calls} calls on the disk; one run takes {took:.1?}",
+            points.len(),
+            points.len() + folded
+        );
+        let kills = points.into_iter().map(Crash::Killed);
+        let all = kills.chain(disk::all(calls));
+        jobs.extend(all.enumerate().map(|(turn, crash)| Job { scenario, crash, turn }));
+    }
+    (sets, jobs)
+}
+
+/// `SCENARIO CRASH` as the table names it, with both ways to go on. A point that folding left out will do as well.
+fn named(wanted: &str) -> Vec<Job> {
+    let (scenario, crash) = wanted.split_once(' ').unwrap();
+    let scenario = Scenario::named(scenario).unwrap();
+    let crash: Crash = crash.parse().unwrap();
+    (0..2).map(|turn| Job { scenario, crash: crash.clone(), turn }).collect()
+}
+
+/// All in their order or a part of them; or all in an order that the seed makes.
+fn chosen(mut jobs: Vec<Job>, everything: bool) -> Vec<Job> {
+    if everything {
+        if let Some((part, of)) = setting("CRASH_PART").as_deref().and_then(|part| part.split_once('/')) {
+            let (part, of): (usize, usize) = (part.parse().unwrap(), of.parse().unwrap());
+            let mine = |index: usize| index % of == part % of;
+            jobs = jobs.into_iter().enumerate().filter(|(index, _)| mine(*index)).map(|(_, job)| job).collect();
+        }
+        return jobs;
+    }
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos();
+    let seed = number("CRASH_SEED", u64::try_from(now % 1_000_000_007).unwrap());
+    println!("CRASH_SEED={seed}");
+    shuffle(&mut jobs, seed);
+    // Of each kind in turn: there are many more records than requests and children.
+    let mut kinds: BTreeMap<_, usize> = BTreeMap::new();
+    let mut dealt: Vec<(usize, Job)> = Vec::new();
+    for job in jobs {
+        let round = kinds.entry((job.scenario, kind(&job.crash))).or_default();
+        dealt.push((*round, job));
+        *round += 1;
+    }
+    dealt.sort_by_key(|(round, _)| *round);
+    dealt.into_iter().map(|(_, job)| job).collect()
+}
+
+/// Fisher and Yates, over splitmix64.
+fn shuffle<T>(all: &mut [T], seed: u64) {
+    let mut state = seed;
+    for last in (1..all.len()).rev() {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = state;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^= mixed >> 31;
+        let chosen = usize::try_from(mixed % (last as u64 + 1)).unwrap();
+        all.swap(last, chosen);
+    }
+}
+
+/// Several workers, each with stages of its own, until all is played or time is up.
+fn perform(sets: Vec<Set>, jobs: Vec<Job>, begin: Instant, limit: Duration) -> Table {
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    let workers = usize::try_from(number("CRASH_WORKERS", 2 * cores as u64)).unwrap().min(jobs.len().max(1));
+    let table = Mutex::new(Table::default());
+    let queue = Mutex::new(jobs.into_iter());
+    let first = Mutex::new(Some(sets));
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                let mut sets = first.lock().unwrap().take().unwrap_or_default();
+                while begin.elapsed() < limit {
+                    let Some(job) = queue.lock().unwrap().next() else { return };
+                    if !sets.iter().any(|set| set.scenario == job.scenario) {
+                        sets.push(Set::new(job.scenario));
+                    }
+                    let set = sets.iter().find(|set| set.scenario == job.scenario).unwrap();
+                    let faults = if matches!(job.crash, Crash::Killed(_)) { &FAULTS[..] } else { &FAULTS[..1] };
+                    let played = play(set, &job.crash, faults, job.turn);
+                    table.lock().unwrap().add(&played);
+                }
+            });
+        }
+    });
+    table.into_inner().unwrap()
+}

@@ -1,0 +1,103 @@
+//! What was played, in figures.
+
+use std::collections::BTreeMap;
+
+use crate::case::{Crash, Played, Went};
+use crate::point::Point;
+use crate::scenario::Scenario;
+
+/// Columns of one row.
+#[derive(Debug, Default, Clone)]
+struct Row {
+    crashes: usize,
+    judged: usize,
+    idle: usize,
+    missed: usize,
+    violations: usize,
+}
+
+/// Rows by scenario and by what was hit.
+#[derive(Debug, Default)]
+pub struct Table {
+    rows: BTreeMap<(Scenario, &'static str), Row>,
+    pub violations: Vec<String>,
+}
+
+impl Table {
+    /// All cases of one crash.
+    pub fn add(&mut self, all: &[Played]) {
+        let Some(first) = all.first() else { return };
+        let row = self.rows.entry((first.scenario, kind(&first.crash))).or_default();
+        row.crashes += 1;
+        for played in all {
+            match &played.went {
+                Went::Missed => row.missed += 1,
+                Went::NothingToBreak => row.idle += 1,
+                Went::Judged(violations, history) => {
+                    row.judged += 1;
+                    row.violations += usize::from(!violations.is_empty());
+                    if violations.is_empty() {
+                        continue;
+                    }
+                    let mut text = format!("VIOLATION {}\n", name(played));
+                    for violation in violations {
+                        text.push_str(&format!("  {}: {}\n", violation.rule, violation.what));
+                    }
+                    // Whoever looks at one point wants to see everything.
+                    let all = std::env::var_os("CRASH_POINT").is_some();
+                    for ended in &history.commands {
+                        text.push_str(&format!("  ran `{}`: {:?}\n", ended.command, ended.code));
+                        let said = ended.stderr.lines().filter(|_| all);
+                        said.for_each(|line| text.push_str(&format!("    | {line}\n")));
+                    }
+                    println!("{text}");
+                    self.violations.push(text);
+                }
+            }
+        }
+    }
+
+    pub fn judged(&self) -> usize {
+        self.rows.values().map(|row| row.judged).sum()
+    }
+
+    pub fn print(&self) {
+        println!(
+            "{:<10} {:<9} {:>7} {:>7} {:>7} {:>7} {:>10}",
+            "scenario", "hit", "points", "judged", "idle", "missed", "violations"
+        );
+        let mut sum = Row::default();
+        for ((scenario, kind), row) in &self.rows {
+            line(&scenario.to_string(), kind, row);
+            sum.crashes += row.crashes;
+            sum.judged += row.judged;
+            sum.idle += row.idle;
+            sum.missed += row.missed;
+            sum.violations += row.violations;
+        }
+        line("all", "", &sum);
+        println!("idle: the next process made no request that a fault could break; missed: this run took another way");
+    }
+}
+
+fn line(scenario: &str, kind: &str, row: &Row) {
+    println!(
+        "{scenario:<10} {kind:<9} {:>7} {:>7} {:>7} {:>7} {:>10}",
+        row.crashes, row.judged, row.idle, row.missed, row.violations
+    );
+}
+
+/// A case as people name it; its scenario and point are what `CRASH_POINT` takes.
+pub fn name(played: &Played) -> String {
+    format!("{} {}, then {:?} with {:?}", played.scenario, played.crash, played.then, played.broken)
+}
+
+/// What a crash hits, in a word.
+pub fn kind(crash: &Crash) -> &'static str {
+    let Crash::Killed(Point { key, .. }) = crash else { return "bad disk" };
+    match key.split(' ').next().unwrap_or_default() {
+        "write" | "fsync" | "rename" | "truncate" => "file",
+        "git" | "just" | "terraform" => "child",
+        _ => "request",
+    }
+}
