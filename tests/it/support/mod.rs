@@ -115,9 +115,15 @@ impl Stage {
 
     /// The literal of an attribute in the catalog's module, e.g. `false`.
     pub fn attribute(&self, name: &str) -> String {
-        let text = self.file("environments/prod/catalog-airflow.tf");
-        let line = text.lines().find(|line| line.trim_start().starts_with(name)).unwrap();
-        line.split_once('=').unwrap().1.trim().to_owned()
+        let find = || {
+            let text = self.file("environments/prod/catalog-airflow.tf");
+            let line = text.lines().find(|line| line.trim_start().starts_with(name))?;
+            Some(line.split_once('=')?.1.trim().to_owned())
+        };
+        // The recipe of `just bump` writes in place: whoever looks meanwhile sees an empty file.
+        let found = std::cell::OnceCell::new();
+        until(name, || find().is_some_and(|literal| found.set(literal).is_ok()));
+        found.into_inner().unwrap()
     }
 
     /// Ids of all runs in the state directory, oldest first.
