@@ -78,7 +78,7 @@ impl Person {
                 self.read = from + at + text.len();
                 return;
             }
-            assert!(!over && Instant::now() < deadline, "never saw {text:?} after {:?}", words.get(from..));
+            assert!(!over && Instant::now() < deadline, "never saw {text:?} after {:?}", end(&words[from..]));
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -109,7 +109,7 @@ impl Person {
             match self.session.get_process().status().unwrap() {
                 WaitStatus::Exited(_, code) => break code,
                 WaitStatus::Signaled(_, signal, _) => break 128 + signal as i32,
-                _ if Instant::now() > deadline => panic!("did not end; printed {}", words(&self.raw())),
+                _ if Instant::now() > deadline => panic!("did not end; printed {}", end(&words(&self.raw()))),
                 _ => std::thread::sleep(Duration::from_millis(10)),
             }
         };
@@ -172,6 +172,12 @@ pub fn through_shell(command: &Command, how: &str) -> Command {
 fn words(raw: &str) -> String {
     let plain = console::strip_ansi_codes(raw);
     format!(" {}", plain.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+/// As much of it as tells why: each redrawn picture is in it.
+fn end(text: &str) -> &str {
+    let from = text.char_indices().rev().nth(3000).map_or(0, |(at, _)| at);
+    &text[from..]
 }
 
 /// The screen as it stands after all of this was written to it.
