@@ -14,8 +14,8 @@ use serde_json::Value;
 use super::fault::Fault;
 use super::growth;
 use super::shim::{Seen, Shim};
-use super::stage::{self, Done, Stage};
 use super::table::{self, Line};
+use crate::stage::{self, Done, Stage};
 
 const SIDE_BY_SIDE: usize = 4;
 /// A deploy takes seconds, the longest silences half a minute, and a machine may be busy with other things.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use catalog_deploy::rehearsal::{AirflowEdition, Fault, World};
 
 use super::calls::{self, Row};
-use super::stage::Stage;
+use crate::stage::Stage;
 
 fn rows() -> Vec<Row> {
     let editions = [AirflowEdition::V2, AirflowEdition::V3];

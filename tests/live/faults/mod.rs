@@ -12,9 +12,6 @@ mod matrix;
 mod route;
 mod services;
 mod shim;
-#[path = "../../it/support/mod.rs"]
-#[expect(dead_code, reason = "written for another suite, which uses all of it")]
-mod stage;
 mod table;
 mod want;
 mod wire;

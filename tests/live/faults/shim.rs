@@ -135,7 +135,7 @@ impl Shim {
         let listening = self.shared.listening.subscribe();
         // Its thread may have ended with a panic, which leaves the last word standing.
         assert!(!self.shared.thread_ended(), "the shim broke");
-        super::stage::until("the shim listens as it is told", || *listening.borrow() == wanted);
+        crate::stage::until("the shim listens as it is told", || *listening.borrow() == wanted);
     }
 
     pub fn seen(&self) -> Vec<Seen> {
