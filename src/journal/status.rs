@@ -264,7 +264,7 @@ impl RunState {
                 // Not only once it is back: a process may die in between, and the next one must not take a step for
                 // done whose change may be gone.
                 let step = held.step.clone();
-                self.to_do_again(&step);
+                self.due_again(&step);
             }
             None => self.move_step(&effect.step, Move::Intend, None)?,
         }
@@ -307,12 +307,12 @@ impl RunState {
     fn given_back(&mut self, id: &str) -> Result<(), String> {
         let at = self.held.iter().position(|held| held.id == id).ok_or_else(|| format!("{id} is not held"))?;
         let held = self.held.remove(at);
-        self.to_do_again(&held.step);
+        self.due_again(&held.step);
         Ok(())
     }
 
     /// Before the apply landed, what was given back must be done again by a resume; afterwards its time is over.
-    fn to_do_again(&mut self, step: &str) {
+    fn due_again(&mut self, step: &str) {
         if self.facts.applied.is_none()
             && let Some(state @ StepState::Ended(_)) = self.steps.get_mut(step)
         {

@@ -17,8 +17,10 @@ use tokio::net::{TcpListener, TcpStream};
 pub(super) struct Cut {
     cut: Arc<AtomicBool>,
     /// Called once the next bytes are out.
-    sent: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>,
+    sent: Arc<Mutex<Option<Then>>>,
 }
+
+type Then = Box<dyn FnOnce() + Send>;
 
 impl Cut {
     pub(super) fn now(&self) {

@@ -10,6 +10,16 @@ use crate::point::points;
 use crate::scenario::{Scenario, Set};
 use crate::table::{Table, kind};
 
+/// Where a bug was once found: played before anything else.
+const FOUND: [&str; 3] = [
+    // The bump was set back and nobody had written it down: the next process planned the old version.
+    "fails rename checkout catalog-airflow.tf#3:after",
+    // The new file lay beside the old one, and stayed there.
+    "prod rename checkout catalog-airflow.tf#1:before",
+    // A journal without a first line is a run that was never begun.
+    "prod write journal.ndjson#1:torn",
+];
+
 /// One crash to be played with all faults.
 struct Job {
     scenario: Scenario,
@@ -94,6 +104,7 @@ fn chosen(mut jobs: Vec<Job>, everything: bool) -> Vec<Job> {
     let seed = number("CRASH_SEED", u64::try_from(now % 1_000_000_007).unwrap());
     println!("CRASH_SEED={seed}");
     shuffle(&mut jobs, seed);
+    let found: Vec<Job> = FOUND.into_iter().flat_map(named).collect();
     // Of each kind in turn: there are many more records than requests and children.
     let mut kinds: BTreeMap<_, usize> = BTreeMap::new();
     let mut dealt: Vec<(usize, Job)> = Vec::new();
@@ -103,7 +114,7 @@ fn chosen(mut jobs: Vec<Job>, everything: bool) -> Vec<Job> {
         *round += 1;
     }
     dealt.sort_by_key(|(round, _)| *round);
-    dealt.into_iter().map(|(_, job)| job).collect()
+    found.into_iter().chain(dealt.into_iter().map(|(_, job)| job)).collect()
 }
 
 /// Fisher and Yates, over splitmix64.

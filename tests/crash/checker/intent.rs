@@ -10,9 +10,14 @@ use crate::scenario::Scenario;
 
 pub fn durable(history: &History, _: Scenario) -> Vec<String> {
     let without = |deed: &&Deed| {
-        let turns_flag = deed.flag_after.is_some() && deed.flag_after != deed.before.flag;
-        !step(&deed.what, turns_flag)
-            .is_some_and(|step| open_steps(&deed.before.journal).iter().any(|open| open == step))
+        let open = open_steps(&deed.before.journal);
+        let intended =
+            |turns_flag| step(&deed.what, turns_flag).is_some_and(|step| open.iter().any(|open| open == step));
+        match &deed.flag_after {
+            Some(after) => !intended(deed.before.flag.as_ref() != Some(after)),
+            // Killed meanwhile: nobody saw which of the two attributes it was about.
+            None => !intended(true) && !intended(false),
+        }
     };
     let attempted = history.deeds.iter().filter(without);
     attempted.map(|deed| format!("no durable intent without outcome stood for: {}", words(&deed.what))).collect()
