@@ -219,7 +219,12 @@ impl<'a> Run<'a> {
             return true;
         }
         let looks_only = planned.step.undo() == Undo::Nothing && !planned.head.gate;
-        ended && !(looks_only && before_apply)
+        // A process died while it gave back what this step took: nobody knows whether it is still as the step left it.
+        let given_back = state
+            .effects
+            .values()
+            .any(|effect| effect.step == planned.head.id && effect.returns.is_some() && effect.in_doubt());
+        ended && !(looks_only && before_apply) && !given_back
     }
 
     async fn step(&self, index: usize, planned: &PlannedStep) -> Result<StepResult, Trouble> {

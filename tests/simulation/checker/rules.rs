@@ -106,14 +106,21 @@ pub fn one_of_each(case: &Case<'_>) -> Option<String> {
     (approvals > 1 || pulls > 1).then(|| format!("{approvals} approvals and {pulls} pull requests"))
 }
 
+/// Follows whose the flag's value is: `true` after our run set it, until anybody sets it otherwise.
+fn flag_is_ours(before: bool, it: &Happened) -> bool {
+    match &it.change {
+        Change::File { flag, .. } if flag.0 != flag.1 => flag.1 == "true" && matches!(it.actor, Actor::Run(_)),
+        _ => before,
+    }
+}
+
 pub fn unpause_last(case: &Case<'_>) -> Option<String> {
-    let set = |it: &Happened| matches!(&it.change, Change::File { flag, .. } if flag.0 != "true" && flag.1 == "true");
-    let reset = |it: &Happened| matches!(&it.change, Change::File { flag, .. } if flag.0 == "true" && flag.1 != "true");
-    let mut flag_is_ours = false;
-    ours(case).find_map(|it| {
-        flag_is_ours = (flag_is_ours || set(it)) && !reset(it);
-        let unpauses = matches!(it.change, Change::Paused { paused: false, was: true, .. });
-        (unpauses && (it.applying || it.flag == "true" && flag_is_ours)).then(|| format!("{it:?}"))
+    let mut ours = false;
+    case.history.iter().find_map(|it| {
+        ours = flag_is_ours(ours, it);
+        let mine = matches!(it.actor, Actor::Run(_));
+        let unpauses = mine && matches!(it.change, Change::Paused { paused: false, was: true, .. });
+        (unpauses && (it.applying || it.flag == "true" && ours)).then(|| format!("{it:?}"))
     })
 }
 
@@ -205,13 +212,13 @@ pub fn nothing_left(case: &Case<'_>) -> Option<String> {
         return None;
     }
     let mut mine: BTreeSet<&str> = BTreeSet::new();
-    let mut flag_is_ours = false;
+    let mut flag = false;
     for it in case.history {
+        flag = flag_is_ours(flag, it);
         let ours = matches!(it.actor, Actor::Run(_));
         match &it.change {
             Change::Paused { dag, paused: true, was: false } if ours => drop(mine.insert(dag)),
             Change::Paused { dag, .. } => drop(mine.remove(dag.as_str())),
-            Change::File { flag, .. } if ours && flag.0 != flag.1 => flag_is_ours = flag.1 == "true",
             _ => {}
         }
     }
@@ -219,7 +226,7 @@ pub fn nothing_left(case: &Case<'_>) -> Option<String> {
     if !mine.is_empty() {
         return Some(format!("{mine:?} are still paused by us"));
     }
-    if last.flag == "true" && flag_is_ours {
+    if last.flag == "true" && flag {
         return Some("the flag is still true".into());
     }
     if last.holder.as_deref() == Some(case.run) {
