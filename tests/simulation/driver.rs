@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use catalog_deploy::engine::{Outcome, Recorder, Run, StopSignal};
 use catalog_deploy::event::{Event, FORMAT, Mode, Stamped};
+use catalog_deploy::facts::{Held, Thing};
 use catalog_deploy::journal::runs::Runs;
 use catalog_deploy::journal::status::RunState;
 use catalog_deploy::plan::Plan;
@@ -23,6 +24,7 @@ use crate::checker::{Violation, judge};
 use crate::rng::Rng;
 use crate::scenario::{Command, Jolt, Process, RUNBOOK, Scenario};
 use crate::sim::{Death, Sim};
+use crate::world::history::Actor;
 
 /// A process that is polled more often than this will never end.
 const MOST_POLLS: u64 = 400_000;
@@ -108,6 +110,12 @@ async fn rest(sim: &Arc<Sim>, scenario: &Scenario, ends: &mut Vec<(Command, End)
             world.terraform.failures.clear();
             if world.repo.head + 1 != world.repo.main.len() {
                 world.repo.pull();
+            }
+            // Set by somebody else: the refusal says to set it back, once it is clear that nobody deploys.
+            let ours = |held: &Held| matches!(&held.thing, Thing::Attribute { ours, .. } if ours == "true");
+            if world.repo.flag() == "true" && !world.terraform.running() && !state.held.iter().any(ours) {
+                let cleared = world.repo.with_flag("false");
+                world.write(Actor::Other, cleared);
             }
         }
         let end = live(sim, scenario, &Process::quiet(command)).await;

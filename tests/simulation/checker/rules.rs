@@ -183,16 +183,34 @@ pub fn lock_last(case: &Case<'_>) -> Option<String> {
     })
 }
 
+/// Whether the world is another one by this: what was changed and put back as it was is not.
+fn net(changes: &[&Happened]) -> bool {
+    let mut paused = BTreeSet::new();
+    let mut file: Option<(String, String)> = None;
+    let mut now: Option<(String, String)> = None;
+    for it in changes {
+        match &it.change {
+            Change::Lock { .. } | Change::ApplyEnded { .. } => {}
+            Change::File { version, flag, .. } => {
+                file.get_or_insert((version.0.clone(), flag.0.clone()));
+                now = Some((version.1.clone(), flag.1.clone()));
+            }
+            Change::Paused { dag, paused: true, was: false } => drop(paused.insert(dag)),
+            Change::Paused { dag, .. } => drop(paused.remove(dag)),
+            _ => return true,
+        }
+    }
+    file != now || !paused.is_empty()
+}
+
 /// Exit 3 says that nothing was changed.
 pub fn refusals_are_clean(case: &Case<'_>) -> Option<String> {
     case.last.ends.iter().find_map(|(number, _, end)| {
         let End::Ended(outcome) = end else { return None };
-        let changed = |it: &&Happened| {
-            matches!(it.actor, Actor::Run(by) if by <= *number)
-                && !matches!(it.change, Change::Lock { .. } | Change::ApplyEnded { .. })
-        };
-        let changed = case.history.iter().find(changed)?;
-        (outcome.exit == 3).then(|| format!("process {number} says \"{}\", and there was {changed:?}", outcome.message))
+        let until = |it: &&Happened| matches!(it.actor, Actor::Run(by) if by <= *number);
+        let changes: Vec<&Happened> = case.history.iter().filter(until).collect();
+        (outcome.exit == 3 && net(&changes))
+            .then(|| format!("process {number} says \"{}\": {changes:?}", outcome.message))
     })
 }
 
