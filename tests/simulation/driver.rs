@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ static DIRECTORIES: AtomicU32 = AtomicU32::new(0);
 
 /// A state directory of its own, whose name is as long as every other's: its length must not tell in a journal.
 fn directory() -> PathBuf {
-    static BASE: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
+    static BASE: OnceLock<tempfile::TempDir> = OnceLock::new();
     let base = BASE.get_or_init(|| {
         let base = tempfile::tempdir().unwrap();
         std::env::set_current_dir(base.path()).unwrap();
@@ -186,11 +186,15 @@ async fn live(sim: &Arc<Sim>, scenario: &Scenario, process: &Process) -> End {
 }
 
 async fn work(sim: &Arc<Sim>, scenario: &Scenario, process: &Process, stop: &StopSignal) -> End {
-    let Ok(loaded) = load("prod", Source::Frozen, RUNBOOK) else { return End::Refused("the runbook".into()) };
+    static LOADED: OnceLock<Loaded> = OnceLock::new();
+    let loaded = LOADED.get_or_init(|| match load("prod", Source::Frozen, RUNBOOK) {
+        Ok(loaded) => loaded,
+        Err(problems) => panic!("{}", problems.render(false)),
+    });
     let runs = Runs::on(Arc::new(sim.disk.clone()), &sim.directory);
     let plan = Plan::new(&loaded.runbook, &scenario.parameters, steps::build);
     let begun = match process.command {
-        Command::Deploy => begin(sim, scenario, &loaded, &plan, &runs),
+        Command::Deploy => begin(sim, scenario, loaded, &plan, &runs),
         Command::Resume | Command::Restore => go_on(sim, &runs, process.command),
     };
     let (recorder, directory) = match begun {

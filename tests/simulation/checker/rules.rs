@@ -79,8 +79,10 @@ pub fn one_release(case: &Case<'_>) -> Option<String> {
 pub fn one_apply(case: &Case<'_>) -> Option<String> {
     let mut running = BTreeSet::new();
     let mut complete = false;
-    for it in ours(case) {
+    for it in case.history {
         match &it.change {
+            // What somebody else applied over ours may be applied over again, after another yes.
+            Change::ApplyEnded { .. } if it.actor == Actor::Other => complete = false,
             Change::ApplyStarted { child, .. } => {
                 if !running.is_empty() {
                     return Some(format!("apply {child} was started while {running:?} was at work"));
@@ -219,7 +221,7 @@ pub fn done_is_deployed(case: &Case<'_>) -> Option<String> {
     let done = ends.any(|(_, command, end)| {
         matches!(end, End::Ended(outcome) if matches!(outcome.exit, 0 | 7) && *command != Command::Restore)
     });
-    let deployed = case.history.iter().any(|it| matches!(&it.change, Change::ApplyEnded { complete: true, .. }));
+    let deployed = ours(case).any(|it| matches!(&it.change, Change::ApplyEnded { complete: true, .. }));
     // A tag that runs already needs no apply; others may have deployed over ours since.
     (done && !deployed && case.last.instance.as_deref() != Some(case.target))
         .then(|| format!("{:?} runs", case.last.instance))

@@ -163,6 +163,8 @@ impl World {
             Event::OtherApplies(tag) => {
                 if self.terraform.holder.is_none() {
                     self.terraform.set(&tag);
+                    let applied = Change::ApplyEnded { child: usize::MAX, complete: true, touched: true };
+                    self.record(Actor::Other, applied);
                 }
             }
             Event::DraftRenamed => self.github.rename_draft(),
