@@ -127,17 +127,14 @@ pub fn unpause_last(case: &Case<'_>) -> Option<String> {
 }
 
 pub fn only_ours(case: &Case<'_>) -> Option<String> {
-    // DAGs that our run has paused itself.
+    // DAGs that our run has paused itself. Airflow does not say who paused one: where somebody unpauses it and pauses it
+    // again while the run holds it, nobody could tell.
     let mut paused: BTreeSet<&str> = BTreeSet::new();
     case.history.iter().find_map(|it| {
         let mine = matches!(it.actor, Actor::Run(_));
         match &it.change {
             Change::Paused { dag, paused: true, was: false } if mine => {
                 paused.insert(dag);
-                None
-            }
-            Change::Paused { dag, paused: true, was: false } => {
-                paused.remove(dag.as_str());
                 None
             }
             Change::Paused { dag, paused: false, was: true } if mine => {
