@@ -25,3 +25,7 @@ crash:
 # The benchmarks, with an optimised build.
 bench *NAME:
     cargo bench --locked {{NAME}}
+
+# So many random scenarios over a simulated world: `just simulate 100000`.
+simulate SEEDS="10000":
+    SIM_SEEDS={{SEEDS}} cargo test --locked --test simulation seeds::seeds -- --nocapture

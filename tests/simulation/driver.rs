@@ -3,13 +3,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
 use catalog_deploy::engine::{Outcome, Recorder, Run, StopSignal};
 use catalog_deploy::event::{Event, FORMAT, Mode, Stamped};
+use catalog_deploy::facts::{Held, Thing};
 use catalog_deploy::journal::runs::Runs;
 use catalog_deploy::journal::status::RunState;
 use catalog_deploy::plan::Plan;
@@ -23,6 +24,7 @@ use crate::checker::{Violation, judge};
 use crate::rng::Rng;
 use crate::scenario::{Command, Jolt, Process, RUNBOOK, Scenario};
 use crate::sim::{Death, Sim};
+use crate::world::history::Actor;
 
 /// A process that is polled more often than this will never end.
 const MOST_POLLS: u64 = 400_000;
@@ -61,7 +63,7 @@ static DIRECTORIES: AtomicU32 = AtomicU32::new(0);
 
 /// A state directory of its own, whose name is as long as every other's: its length must not tell in a journal.
 fn directory() -> PathBuf {
-    static BASE: std::sync::OnceLock<tempfile::TempDir> = std::sync::OnceLock::new();
+    static BASE: OnceLock<tempfile::TempDir> = OnceLock::new();
     let base = BASE.get_or_init(|| {
         let base = tempfile::tempdir().unwrap();
         std::env::set_current_dir(base.path()).unwrap();
@@ -108,6 +110,12 @@ async fn rest(sim: &Arc<Sim>, scenario: &Scenario, ends: &mut Vec<(Command, End)
             world.terraform.failures.clear();
             if world.repo.head + 1 != world.repo.main.len() {
                 world.repo.pull();
+            }
+            // Set by somebody else: the refusal says to set it back, once it is clear that nobody deploys.
+            let ours = |held: &Held| matches!(&held.thing, Thing::Attribute { ours, .. } if ours == "true");
+            if world.repo.flag() == "true" && !world.terraform.running() && !state.held.iter().any(ours) {
+                let cleared = world.repo.with_flag("false");
+                world.write(Actor::Other, cleared);
             }
         }
         let end = live(sim, scenario, &Process::quiet(command)).await;
@@ -178,11 +186,15 @@ async fn live(sim: &Arc<Sim>, scenario: &Scenario, process: &Process) -> End {
 }
 
 async fn work(sim: &Arc<Sim>, scenario: &Scenario, process: &Process, stop: &StopSignal) -> End {
-    let Ok(loaded) = load("prod", Source::Frozen, RUNBOOK) else { return End::Refused("the runbook".into()) };
+    static LOADED: OnceLock<Loaded> = OnceLock::new();
+    let loaded = LOADED.get_or_init(|| match load("prod", Source::Frozen, RUNBOOK) {
+        Ok(loaded) => loaded,
+        Err(problems) => panic!("{}", problems.render(false)),
+    });
     let runs = Runs::on(Arc::new(sim.disk.clone()), &sim.directory);
     let plan = Plan::new(&loaded.runbook, &scenario.parameters, steps::build);
     let begun = match process.command {
-        Command::Deploy => begin(sim, scenario, &loaded, &plan, &runs),
+        Command::Deploy => begin(sim, scenario, loaded, &plan, &runs),
         Command::Resume | Command::Restore => go_on(sim, &runs, process.command),
     };
     let (recorder, directory) = match begun {

@@ -8,6 +8,7 @@
 
 mod adapters;
 mod checker;
+mod conformance;
 mod disk;
 mod driver;
 mod faults;

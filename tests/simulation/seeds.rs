@@ -6,8 +6,10 @@ use crate::scenario::Scenario;
 use crate::world::Event;
 
 /// Seeds that found something, and what that was.
-const FOUND: [(u64, &str); 2] = [
+const FOUND: [(u64, &str); 4] = [
+    (300_071, "as 2039, with the end of the return written down and nothing else"),
     (1111, "a resume could not go on after an apply that took the instance with it: Airflow did not answer"),
+    (2039, "a resume went on without the bump whose return nobody had written down, and said that all is done"),
     (1387, "DAGs were unpaused while the flag could not be set back"),
 ];
 

@@ -54,10 +54,10 @@ pub struct State {
     pub weather: Weather,
     /// The n-th request of this process, and what becomes of it; beside the weather.
     pub fault: Option<(u64, Fault)>,
+    /// What becomes of the next request whose name holds this word.
+    pub loses: Option<(&'static str, Fault)>,
     pub death: Option<Death>,
     pub requests: u64,
-    /// Answers in order, as far as the process got.
-    pub asked: Vec<String>,
     /// The laptop's clock minus the true time.
     pub clock_offset: i64,
     /// `None` where nobody listens: telling costs half the time.
@@ -86,9 +86,9 @@ impl Sim {
             rng,
             weather: Weather::default(),
             fault: None,
+            loses: None,
             death: None,
             requests: 0,
-            asked: Vec::new(),
             clock_offset: 0,
             story: telling.then(String::new),
             start: Instant::now(),
@@ -161,7 +161,7 @@ impl Sim {
         effect: impl FnOnce(&mut World) -> Answer<T>,
     ) -> Result<T, ServiceError> {
         self.alive().await;
-        let (number, fault, there, back) = self.state().draw(writes);
+        let (number, fault, there, back) = self.state().draw(&what, writes);
         let error = |cause| ServiceError::new(service, what.clone(), cause);
         tokio::time::sleep(there).await;
         if self.state().death == Some(Death::Request(number, false)) {
@@ -192,7 +192,6 @@ impl Sim {
             if writes || fault != Fault::None || answer.is_err() {
                 state.tell(&format!("{now:>9} #{number} {what}: {told} ({fault:?})"));
             }
-            state.asked.push(what.clone());
             answer
         };
         if self.state().death == Some(Death::Request(number, true)) {
@@ -229,7 +228,7 @@ impl State {
         }
     }
 
-    fn draw(&mut self, writes: bool) -> (u64, Fault, Duration, Duration) {
+    fn draw(&mut self, what: &str, writes: bool) -> (u64, Fault, Duration, Duration) {
         self.requests += 1;
         let rng = &mut self.rng;
         let mut way = || Duration::from_millis(rng.below(200));
@@ -249,8 +248,9 @@ impl State {
             Fault::BrokenAfter,
         ];
         let drawn = if writes { *rng.pick(&OF_WRITES) } else { *rng.pick(&OF_READS) };
+        let named = self.loses.take_if(|(word, _)| what.contains(*word)).map(|(_, fault)| fault);
         let planned = self.fault.filter(|(number, _)| *number == self.requests).map(|(_, fault)| fault);
-        let fault = planned.unwrap_or(if bad { drawn } else { Fault::None });
+        let fault = planned.or(named).unwrap_or(if bad { drawn } else { Fault::None });
         (self.requests, fault, there, back)
     }
 }

@@ -108,3 +108,24 @@ async fn what_must_wait_for_a_doubt_is_kept_with_the_lock() {
     assert_eq!(ended.state.in_doubt(), ["late"]);
     assert_eq!(shared.lock.holder().as_deref(), Some("run-1"));
 }
+
+/// The run failed, and its process died while it gave back what was held: before or after it wrote down that this ended.
+#[tokio::test]
+async fn a_return_that_nobody_wrote_down_is_no_reason_to_pass_its_step_over() {
+    for written in [1, 2] {
+        let shared = Shared::new();
+        let late = part(&shared, "late").does(&[Does::Refused]);
+        let ended = carry_out(&shared, vec![part(&shared, "held").takes(), late]).await;
+        assert_eq!(shared.log(), ["do held", "do late", "give held back"]);
+        let path = ended.directory.path().join("journal.ndjson");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let at = text.lines().position(|line| line.contains(r#""effect":"held/2""#)).unwrap();
+        let kept: String = text.lines().take(at + written).flat_map(|line| [line, "\n"]).collect();
+        std::fs::write(&path, kept).unwrap();
+        let parts = vec![part(&shared, "held").takes(), part(&shared, "late")];
+        let ended = go_on(&shared, parts, ended, false).await;
+        assert_eq!(ended.outcome.exit, 0, "{:?}", ended.outcome);
+        assert_eq!(shared.log()[3..], ["do held", "do late", "give held back"], "{written} lines written");
+        assert!(ended.state.held.is_empty() && ended.state.open_effects("held").is_empty());
+    }
+}

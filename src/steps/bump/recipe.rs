@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::result::{BumpResult, Bumped, judge_bump};
-use crate::adapters::ServiceError;
 use crate::adapters::checkout::{CheckoutRead, Location, Tree};
 use crate::adapters::process::LineSink;
+use crate::adapters::{Cause, ServiceError};
 
 /// How the version gets into the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,13 +74,19 @@ pub async fn attempt(
             }
         }
     };
-    let touched = touched(tree, checkout, known).await?;
+    let touched = touched(tree, checkout, known).await.map_err(unsure)?;
     let others: Vec<String> = touched.keys().filter(|file| **file != at.file).cloned().collect();
-    let after = present(tree.read(&at.file).await)?.unwrap_or_default();
+    let after = present(tree.read(&at.file).await).map_err(unsure)?.unwrap_or_default();
     // A file that no longer parses was changed beyond the version; which version it holds then does not matter.
     let now = tree.attribute(at).await.map_or_else(|_| "nothing readable".to_owned(), |found| found.literal);
     let bumped = Bumped { before: &before, after: &after, prior: &prior, now: &now, wanted, others: &others };
     Ok(Attempt { result: judge_bump(&bumped, &at.file), failed, touched })
+}
+
+/// The bump has run: a look that is refused from here on says nothing about what it wrote.
+fn unsure(error: ServiceError) -> ServiceError {
+    let cause = if error.surely_refused() { Cause::Failed(error.cause.to_string()) } else { error.cause };
+    ServiceError { cause, ..error }
 }
 
 /// Files whose bytes differ from before, with their earlier bytes.

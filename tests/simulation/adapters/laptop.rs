@@ -53,8 +53,14 @@ impl Hands {
         lines: LineSink,
         stop: tokio::sync::watch::Receiver<bool>,
     ) -> Result<Recorded> {
-        let started =
-            self.0.request("terraform", "apply".into(), true, |world| Ok(world.start_apply(plan, &traces.exit))).await;
+        let started = self
+            .0
+            .request("terraform", "apply".into(), true, |world| {
+                // It stands before the child is started.
+                std::fs::write(&traces.output, "").unwrap();
+                Ok(world.start_apply(plan, &traces.exit))
+            })
+            .await;
         // Starting a process is not asking over a network: its answer cannot be lost.
         let child = match started {
             Ok(Some(child)) => child,
@@ -65,7 +71,6 @@ impl Hands {
                 found.ok_or_else(|| ServiceError::new("terraform", "apply", refused))?
             }
         };
-        std::fs::write(&traces.output, "").unwrap();
         let mut told = 0;
         loop {
             self.0.pause(Duration::from_millis(100)).await;

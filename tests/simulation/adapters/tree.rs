@@ -13,8 +13,8 @@ use catalog_deploy::adapters::process::LineSink;
 
 use super::Hands;
 use crate::sim::{Answer, Sim};
-use crate::world::history::{Actor, Change};
-use crate::world::infra::{FILE, literals, rest};
+use crate::world::history::Actor;
+use crate::world::infra::FILE;
 use crate::world::{World, infra};
 
 /// The real checkout, or a copy of its own.
@@ -25,16 +25,6 @@ pub struct SimTree {
 
 pub fn attribute(bytes: &[u8], at: &Location) -> Answer<Attribute> {
     find_attribute(bytes, &at.file, &at.block, &at.attribute).map_err(|error| Cause::Malformed(error.to_string()))
-}
-
-/// Writes the checkout's file, and into the history what changed.
-fn write(world: &mut World, bytes: Vec<u8>) {
-    let (before, after) = (literals(&world.repo.working), literals(&bytes));
-    let elsewhere = rest(&world.repo.working) != rest(&bytes);
-    let change = Change::File { version: (before.0, after.0), flag: (before.1, after.1), elsewhere };
-    let by = Actor::Run(world.process);
-    world.record(by, change);
-    world.repo.working = bytes;
 }
 
 impl SimTree {
@@ -55,7 +45,7 @@ impl SimTree {
                 match (changed, &copy) {
                     (None, _) => {}
                     (Some(bytes), Some(copy)) => *copy.lock().unwrap() = bytes,
-                    (Some(bytes), None) => write(world, bytes),
+                    (Some(bytes), None) => world.write(Actor::Run(world.process), bytes),
                 }
                 Ok(value)
             })

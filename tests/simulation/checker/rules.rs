@@ -79,8 +79,10 @@ pub fn one_release(case: &Case<'_>) -> Option<String> {
 pub fn one_apply(case: &Case<'_>) -> Option<String> {
     let mut running = BTreeSet::new();
     let mut complete = false;
-    for it in ours(case) {
+    for it in case.history {
         match &it.change {
+            // What somebody else applied over ours may be applied over again, after another yes.
+            Change::ApplyEnded { .. } if it.actor == Actor::Other => complete = false,
             Change::ApplyStarted { child, .. } => {
                 if !running.is_empty() {
                     return Some(format!("apply {child} was started while {running:?} was at work"));
@@ -106,29 +108,33 @@ pub fn one_of_each(case: &Case<'_>) -> Option<String> {
     (approvals > 1 || pulls > 1).then(|| format!("{approvals} approvals and {pulls} pull requests"))
 }
 
+/// Follows whose the flag's value is: `true` after our run set it, until anybody sets it otherwise.
+fn flag_is_ours(before: bool, it: &Happened) -> bool {
+    match &it.change {
+        Change::File { flag, .. } if flag.0 != flag.1 => flag.1 == "true" && matches!(it.actor, Actor::Run(_)),
+        _ => before,
+    }
+}
+
 pub fn unpause_last(case: &Case<'_>) -> Option<String> {
-    let set = |it: &Happened| matches!(&it.change, Change::File { flag, .. } if flag.0 != "true" && flag.1 == "true");
-    let reset = |it: &Happened| matches!(&it.change, Change::File { flag, .. } if flag.0 == "true" && flag.1 != "true");
-    let mut flag_is_ours = false;
-    ours(case).find_map(|it| {
-        flag_is_ours = (flag_is_ours || set(it)) && !reset(it);
-        let unpauses = matches!(it.change, Change::Paused { paused: false, was: true, .. });
-        (unpauses && (it.applying || it.flag == "true" && flag_is_ours)).then(|| format!("{it:?}"))
+    let mut ours = false;
+    case.history.iter().find_map(|it| {
+        ours = flag_is_ours(ours, it);
+        let mine = matches!(it.actor, Actor::Run(_));
+        let unpauses = mine && matches!(it.change, Change::Paused { paused: false, was: true, .. });
+        (unpauses && (it.applying || it.flag == "true" && ours)).then(|| format!("{it:?}"))
     })
 }
 
 pub fn only_ours(case: &Case<'_>) -> Option<String> {
-    // DAGs that our run has paused itself.
+    // DAGs that our run has paused itself. Airflow does not say who paused one: where somebody unpauses it and pauses it
+    // again while the run holds it, nobody could tell.
     let mut paused: BTreeSet<&str> = BTreeSet::new();
     case.history.iter().find_map(|it| {
         let mine = matches!(it.actor, Actor::Run(_));
         match &it.change {
             Change::Paused { dag, paused: true, was: false } if mine => {
                 paused.insert(dag);
-                None
-            }
-            Change::Paused { dag, paused: true, was: false } => {
-                paused.remove(dag.as_str());
                 None
             }
             Change::Paused { dag, paused: false, was: true } if mine => {
@@ -176,16 +182,34 @@ pub fn lock_last(case: &Case<'_>) -> Option<String> {
     })
 }
 
+/// Whether the world is another one by this: what was changed and put back as it was is not.
+fn net(changes: &[&Happened]) -> bool {
+    let mut paused = BTreeSet::new();
+    let mut file: Option<(String, String)> = None;
+    let mut now: Option<(String, String)> = None;
+    for it in changes {
+        match &it.change {
+            Change::Lock { .. } | Change::ApplyEnded { .. } => {}
+            Change::File { version, flag, .. } => {
+                file.get_or_insert((version.0.clone(), flag.0.clone()));
+                now = Some((version.1.clone(), flag.1.clone()));
+            }
+            Change::Paused { dag, paused: true, was: false } => drop(paused.insert(dag)),
+            Change::Paused { dag, .. } => drop(paused.remove(dag)),
+            _ => return true,
+        }
+    }
+    file != now || !paused.is_empty()
+}
+
 /// Exit 3 says that nothing was changed.
 pub fn refusals_are_clean(case: &Case<'_>) -> Option<String> {
     case.last.ends.iter().find_map(|(number, _, end)| {
         let End::Ended(outcome) = end else { return None };
-        let changed = |it: &&Happened| {
-            matches!(it.actor, Actor::Run(by) if by <= *number)
-                && !matches!(it.change, Change::Lock { .. } | Change::ApplyEnded { .. })
-        };
-        let changed = case.history.iter().find(changed)?;
-        (outcome.exit == 3).then(|| format!("process {number} says \"{}\", and there was {changed:?}", outcome.message))
+        let until = |it: &&Happened| matches!(it.actor, Actor::Run(by) if by <= *number);
+        let changes: Vec<&Happened> = case.history.iter().filter(until).collect();
+        (outcome.exit == 3 && net(&changes))
+            .then(|| format!("process {number} says \"{}\": {changes:?}", outcome.message))
     })
 }
 
@@ -194,7 +218,7 @@ pub fn done_is_deployed(case: &Case<'_>) -> Option<String> {
     let done = ends.any(|(_, command, end)| {
         matches!(end, End::Ended(outcome) if matches!(outcome.exit, 0 | 7) && *command != Command::Restore)
     });
-    let deployed = case.history.iter().any(|it| matches!(&it.change, Change::ApplyEnded { complete: true, .. }));
+    let deployed = ours(case).any(|it| matches!(&it.change, Change::ApplyEnded { complete: true, .. }));
     // A tag that runs already needs no apply; others may have deployed over ours since.
     (done && !deployed && case.last.instance.as_deref() != Some(case.target))
         .then(|| format!("{:?} runs", case.last.instance))
@@ -205,13 +229,13 @@ pub fn nothing_left(case: &Case<'_>) -> Option<String> {
         return None;
     }
     let mut mine: BTreeSet<&str> = BTreeSet::new();
-    let mut flag_is_ours = false;
+    let mut flag = false;
     for it in case.history {
+        flag = flag_is_ours(flag, it);
         let ours = matches!(it.actor, Actor::Run(_));
         match &it.change {
             Change::Paused { dag, paused: true, was: false } if ours => drop(mine.insert(dag)),
             Change::Paused { dag, .. } => drop(mine.remove(dag.as_str())),
-            Change::File { flag, .. } if ours && flag.0 != flag.1 => flag_is_ours = flag.1 == "true",
             _ => {}
         }
     }
@@ -219,7 +243,7 @@ pub fn nothing_left(case: &Case<'_>) -> Option<String> {
     if !mine.is_empty() {
         return Some(format!("{mine:?} are still paused by us"));
     }
-    if last.flag == "true" && flag_is_ours {
+    if last.flag == "true" && flag {
         return Some("the flag is still true".into());
     }
     if last.holder.as_deref() == Some(case.run) {

@@ -94,9 +94,10 @@ impl Repo {
         }
     }
 
-    pub fn flag_by_hand(&mut self, literal: &str) {
+    /// The file with the flag as somebody sets it.
+    pub fn with_flag(&self, literal: &str) -> Vec<u8> {
         let at = at("running_dags_cleared");
-        self.working = replace_attribute(&self.working, &at.file, &at.block, &at.attribute, literal).unwrap();
+        replace_attribute(&self.working, &at.file, &at.block, &at.attribute, literal).unwrap()
     }
 }
 

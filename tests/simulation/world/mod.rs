@@ -163,11 +163,13 @@ impl World {
             Event::OtherApplies(tag) => {
                 if self.terraform.holder.is_none() {
                     self.terraform.set(&tag);
+                    let applied = Change::ApplyEnded { child: usize::MAX, complete: true, touched: true };
+                    self.record(Actor::Other, applied);
                 }
             }
             Event::DraftRenamed => self.github.rename_draft(),
             Event::RecorderKilled => self.terraform.recorder_killed(),
-            Event::FlagByHand(literal) => self.repo.flag_by_hand(&literal),
+            Event::FlagByHand(literal) => self.write(Actor::Other, self.repo.with_flag(&literal)),
         }
     }
 
@@ -177,6 +179,14 @@ impl World {
         {
             self.record(Actor::Other, Change::Paused { dag: dag.into(), paused, was });
         }
+    }
+
+    /// Writes the checkout's file, and into the history what changed.
+    pub fn write(&mut self, actor: Actor, bytes: Vec<u8>) {
+        let (before, after) = (infra::literals(&self.repo.working), infra::literals(&bytes));
+        let elsewhere = infra::rest(&self.repo.working) != infra::rest(&bytes);
+        self.record(actor, Change::File { version: (before.0, after.0), flag: (before.1, after.1), elsewhere });
+        self.repo.working = bytes;
     }
 
     pub fn set_lock(&mut self, actor: Actor, lock: Option<LockState>) {

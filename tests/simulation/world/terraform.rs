@@ -209,8 +209,10 @@ impl World {
         if child.recorder {
             child.exit = Some(Exit::Code(code));
         }
-        let (by, touched) = (child.by, child.touched);
-        self.record(Actor::Run(by), Change::ApplyEnded { child: index, complete: code == 0, touched });
+        let (by, touched, wanted) = (child.by, child.touched, child.plan.tag.clone());
+        // Whatever its exit code says.
+        let complete = self.terraform.instance.as_ref() == Some(&wanted) && self.terraform.user_data == wanted;
+        self.record(Actor::Run(by), Change::ApplyEnded { child: index, complete, touched });
     }
 
     /// What the checkout's file says to plan: its tag, or why a plan fails.
