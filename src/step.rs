@@ -204,8 +204,6 @@ pub trait Ledger: Send + Sync {
     /// Durable before it returns. Also proves that the lock is still ours.
     async fn intend(&self, step: &str, effect: &Effect) -> Result<DurableIntent, Trouble>;
     fn ended(&self, intent: DurableIntent, ended: Ended) -> Result<(), Trouble>;
-    /// The change that would have taken `held` was surely refused: there is nothing to look up or to give back.
-    fn never_took(&self, held: &Held) -> Result<(), Trouble>;
     fn learn(&self, step: &str, fact: Fact) -> Result<(), Trouble>;
     /// Has the step that took `held` give it back, and records how that ended.
     async fn give_back(&self, held: &Held) -> Result<Returned, Trouble>;
@@ -251,8 +249,6 @@ impl<'a> Act<'a> {
             }
             Err(error) if error.surely_refused() => {
                 self.ledger.ended(intent, Ended::Refused { why: error.to_string() })?;
-                let ours = |held: &&Held| !self.look.held.iter().any(|it| it.id == held.id);
-                effect.holds.iter().filter(ours).try_for_each(|held| self.ledger.never_took(held))?;
                 Err(error.into())
             }
             Err(error) => {

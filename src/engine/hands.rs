@@ -136,10 +136,6 @@ impl Ledger for RunLedger<'_, '_> {
         self.run.recorder.ended(intent.effect(), ended)
     }
 
-    fn never_took(&self, held: &Held) -> Result<(), Trouble> {
-        self.run.recorder.record(Event::GivenBack { held: held.id.clone(), how: "never taken".into() })
-    }
-
     fn learn(&self, step: &str, fact: Fact) -> Result<(), Trouble> {
         self.run.learn_new(step, &fact)
     }

@@ -121,7 +121,7 @@ async fn a_token_may_no_more_than_its_owner_and_its_scopes() {
         (false, Some(""), false, true),
         (true, None, true, false),
     ] {
-        let body = format!(r#"{{"private":{private},"permissions":{{"pull":true,"push":true}}}}"#);
+        let body = format!(r#"{{"full_name":"{REPO}","private":{private},"permissions":{{"pull":true,"push":true}}}}"#);
         let mut reply = Reply::json(&body);
         if let Some(scopes) = scopes {
             reply = reply.with("x-oauth-scopes", scopes);
