@@ -137,12 +137,18 @@ impl World {
     pub fn power_off(&mut self) {
         self.terraform.holder = None;
         for index in 0..self.terraform.children.len() {
-            let child = &mut self.terraform.children[index];
-            if std::mem::take(&mut child.alive) {
-                let (by, touched) = (child.by, child.touched);
-                self.record(Actor::Run(by), Change::ApplyEnded { child: index, complete: false, touched });
+            if std::mem::take(&mut self.terraform.children[index].alive) {
+                self.ended(index);
             }
         }
+    }
+
+    /// What an apply came to, whatever its exit code says.
+    fn ended(&mut self, index: usize) {
+        let child = &self.terraform.children[index];
+        let (by, touched, wanted) = (child.by, child.touched, child.plan.tag.clone());
+        let complete = self.terraform.instance.as_ref() == Some(&wanted) && self.terraform.user_data == wanted;
+        self.record(Actor::Run(by), Change::ApplyEnded { child: index, complete, touched });
     }
 
     /// One stage of an apply: lock and check, destroy, the new configuration, create, the end.
@@ -209,10 +215,7 @@ impl World {
         if child.recorder {
             child.exit = Some(Exit::Code(code));
         }
-        let (by, touched, wanted) = (child.by, child.touched, child.plan.tag.clone());
-        // Whatever its exit code says.
-        let complete = self.terraform.instance.as_ref() == Some(&wanted) && self.terraform.user_data == wanted;
-        self.record(Actor::Run(by), Change::ApplyEnded { child: index, complete, touched });
+        self.ended(index);
     }
 
     /// What the checkout's file says to plan: its tag, or why a plan fails.
