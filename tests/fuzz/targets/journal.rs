@@ -8,10 +8,10 @@ use std::path::Path;
 use catalog_deploy::journal::status::RunState;
 use catalog_deploy::journal::store::{decode, decode_known};
 use catalog_deploy::report::Sink;
+use catalog_deploy::report::Verbosity;
 use catalog_deploy::report::document::{Format, render};
 use catalog_deploy::report::json::Json;
 use catalog_deploy::report::lines::Lines;
-use catalog_deploy::report::Verbosity;
 use libfuzzer_sys::fuzz_target;
 
 fn framed(records: &[u8]) -> Vec<u8> {
