@@ -86,7 +86,7 @@ async fn the_flag_is_set_and_no_other_byte(bench: &Bench) {
     let fingerprint = bench.checkout.fingerprint(&blank).await.unwrap();
     assert_eq!(bench.checkout.tree().set_attribute(&flag, "true").await.unwrap(), "false");
     assert_eq!(bench.checkout.attribute(&flag).await.unwrap().literal, "true");
-    assert_eq!(bench.checkout.standing().await.unwrap().dirty, [flag.file.clone()]);
+    assert_eq!(bench.checkout.standing().await.unwrap().dirty, vec![flag.file.clone()]);
     assert_eq!(bench.checkout.fingerprint(&blank).await.unwrap(), fingerprint);
     let set = String::from_utf8(bench.checkout.read(&flag.file).await.unwrap()).unwrap();
     assert_eq!(set.matches("= true").count(), 1, "{set}");
@@ -198,7 +198,7 @@ async fn the_bump_writes_the_newest_tag_and_no_other_byte(bench: &Bench) {
     assert_eq!(code, Some(0), "{output}");
     let wanted = format!("\"{}\"", newest(bench).await.tag_name.replace("catalog-", "rel-"));
     assert_eq!(tree.attribute(&version).await.unwrap().literal, wanted);
-    assert_eq!(tree.changed().await.unwrap(), [version.file.clone()]);
+    assert_eq!(tree.changed().await.unwrap(), vec![version.file.clone()]);
     let after = String::from_utf8(tree.read(&version.file).await.unwrap()).unwrap();
     assert_eq!(after, before.replacen(&prior, &wanted, 1));
 }

@@ -163,6 +163,11 @@ impl World {
             Event::OtherApplies(tag) => {
                 if self.terraform.holder.is_none() {
                     self.terraform.set(&tag);
+                    // Over an instance that is gone, that makes a new one.
+                    if self.airflow.up_from.is_none() {
+                        self.airflow.up_from = Some(self.now + self.terraform.boot);
+                        self.airflow.version = "2.9.3".into();
+                    }
                     let applied = Change::ApplyEnded { child: usize::MAX, complete: true, touched: true };
                     self.record(Actor::Other, applied);
                 }
