@@ -69,7 +69,11 @@ fn step_section(number: usize, step: &StepSpec, runbook: &Runbook) -> String {
     if step.gate {
         let _ = writeln!(text, "- {}", gate(step));
     }
-    let _ = write!(text, "- {}\n\n", kinds::undone(&step.kind, step, runbook));
+    let _ = writeln!(text, "- {}", kinds::undone(&step.kind, step, runbook));
+    if let Some(recognised) = kinds::recognised(&step.kind) {
+        let _ = writeln!(text, "- Where a run died in it: {recognised}");
+    }
+    text.push('\n');
     text
 }
 

@@ -95,6 +95,42 @@ pub fn does(step: &StepSpec, runbook: &Runbook) -> Vec<String> {
     }
 }
 
+/// How an effect is recognised whose end nobody wrote down, before it is gone on or given back; `None` for what changes
+/// nothing. Every kind has to say it.
+pub fn recognised(kind: &Kind) -> Option<String> {
+    let how = match kind {
+        Kind::CheckoutReady {}
+        | Kind::Identity { .. }
+        | Kind::DagsClear {}
+        | Kind::Baseline {}
+        | Kind::ImageReady { .. }
+        | Kind::PostChecks { .. }
+        | Kind::GiveBack { .. }
+        | Kind::Manual { .. } => return None,
+        Kind::DagsHold {} => "Airflow is asked for each DAG that the journal names.".into(),
+        Kind::SetFlag {} | Kind::Bump { .. } => {
+            "the attribute is read; what is neither the earlier value nor ours is left alone.".into()
+        }
+        Kind::PublishRelease { .. } => "the release is looked up by the id that was approved.".into(),
+        Kind::Apply {} => {
+            "a command that still runs is waited for, by its recorded exit code; then a plan in a scratch copy tells \
+             whether the apply landed."
+                .into()
+        }
+        Kind::ApproveChangelog { .. } => "our own reviews of that very commit are listed.".into(),
+        Kind::InfrastructurePullRequest { .. } => "the branch and its pull request are looked up.".into(),
+        Kind::Shell { check: Some(check), .. } => {
+            format!("a command that still runs is waited for; then {} tells.", command(check))
+        }
+        Kind::Shell { check: None, .. } => {
+            "a command that still runs is waited for; exit code 0 tells that it took effect. Any other end only a \
+             person can judge, who is asked."
+                .into()
+        }
+    };
+    Some(how)
+}
+
 /// How a step is taken back, or that it cannot be: one sentence.
 pub fn undone(kind: &Kind, step: &StepSpec, runbook: &Runbook) -> String {
     let given_back = || {

@@ -78,6 +78,7 @@ fn prod_reads_as_a_document() {
     - Belongs to releasing a new version: a run with `--tag` skips it.
     - Gate `publish`: asks before it acts. To answer beforehand: `--approve publish`.
     - **Cannot be taken back.** A published release is followed by a better one, never by the same again.
+    - Where a run died in it: the release is looked up by the id that was approved.
 
     ### 5. The release's Docker image is on GHCR
 
@@ -91,6 +92,7 @@ fn prod_reads_as_a_document() {
 
     - Gate `bump`: asks before it acts. To answer beforehand: `--approve bump`.
     - Put back if the run ends before the apply begins. From then on it stays, until its pull request is merged.
+    - Where a run died in it: the attribute is read; what is neither the earlier value nor ours is left alone.
 
     ### 7. Note how production looks before the deployment
 
@@ -103,12 +105,14 @@ fn prod_reads_as_a_document() {
     Judges the DAGs again, since some time has passed. A refresh that waits is paused and read once more: one that has moved on meanwhile is unpaused and waited for.
 
     - The DAGs it paused are unpaused by step 12, and on every other way out of the run. One that was paused before stays paused.
+    - Where a run died in it: Airflow is asked for each DAG that the journal names.
 
     ### 9. Set running_dags_cleared to true
 
     Sets `running_dags_cleared` of `module.catalog-airflow` in `environments/prod/catalog-airflow.tf` to `true` in the checkout, and leaves every other byte as it is.
 
     - The flag is put back by step 11, and on every other way out of the run.
+    - Where a run died in it: the attribute is read; what is neither the earlier value nor ours is left alone.
 
     ### 10. 🔒 Plan and apply with Terraform
 
@@ -127,6 +131,7 @@ fn prod_reads_as_a_document() {
 
     - Gate `apply`: asks before it acts. To answer beforehand: `--approve apply`, which answers only a plan that holds nothing but the expected changes. Anything more needs `--approve apply@DIGEST` with the digest of that plan.
     - **Cannot be taken back.** Rolling back means applying an earlier tag.
+    - Where a run died in it: a command that still runs is waited for, by its recorded exit code; then a plan in a scratch copy tells whether the apply landed.
 
     ### 11. Restore running_dags_cleared to false
 
@@ -147,6 +152,7 @@ fn prod_reads_as_a_document() {
     - Belongs to releasing a new version: a run with `--tag` skips it.
     - Gate `changelog`: asks before it acts. To answer beforehand: `--approve changelog`.
     - **Cannot be taken back** by this program: dismiss the review on GitHub.
+    - Where a run died in it: our own reviews of that very commit are listed.
 
     ### 14. 🔒 Open the infrastructure pull request with the version bump
 
@@ -154,6 +160,7 @@ fn prod_reads_as_a_document() {
 
     - Gate `pull-request`: asks before it acts. To answer beforehand: `--approve pull-request`.
     - **Cannot be taken back** by this program: close the pull request on GitHub.
+    - Where a run died in it: the branch and its pull request are looked up.
 
     ### 15. Production is healthy
 
@@ -296,12 +303,14 @@ run = ["tell"]
     Writes the wanted tag to `tag` in `x.tfvars` directly. Afterwards nothing but that version may differ in the file, and it must be exactly the wanted tag.
 
     - Put back if the run ends before the apply begins. From then on it stays, until its pull request is merged.
+    - Where a run died in it: the attribute is read; what is neither the earlier value nor ours is left alone.
 
     ### 5. Put up the banner
 
     Runs `banner up 'it'\''s us'` unless `banner --is-up` says that nothing is to be done.
 
     - Taken back with `banner down` by step 7, and on every other way out of the run.
+    - Where a run died in it: a command that still runs is waited for; then `banner --is-up` tells.
 
     ### 6. Apply
 
@@ -313,6 +322,7 @@ run = ["tell"]
 
     - Gate `apply`: asks before it acts. To answer beforehand: `--approve apply`, which answers only a plan that holds nothing but the expected changes. Anything more needs `--approve apply@DIGEST` with the digest of that plan.
     - **Cannot be taken back.** Rolling back means applying an earlier tag.
+    - Where a run died in it: a command that still runs is waited for, by its recorded exit code; then a plan in a scratch copy tells whether the apply landed.
 
     ### 7. Take the banner down
 
@@ -326,6 +336,7 @@ run = ["tell"]
 
     - Gate `tell`: asks before it acts. To answer beforehand: `--approve tell`.
     - **Cannot be taken back.** The runbook names no command for it.
+    - Where a run died in it: a command that still runs is waited for; exit code 0 tells that it took effect. Any other end only a person can judge, who is asked.
 
     ## Rolling back
 
