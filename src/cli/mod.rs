@@ -1,6 +1,7 @@
 //! The command line: one file per command, over `session.rs` (a run seen from outside) and `settings.rs`.
 
 pub mod args;
+mod broke;
 mod completions;
 pub mod connect;
 mod debug_log;
@@ -42,6 +43,7 @@ pub fn run() -> ExitCode {
     let json = cli.shared.json;
     let environment = Environment::of_process();
     let redactor = environment.redactor.clone();
+    broke::told_without_secrets(redactor.clone());
     match dispatch(cli, environment) {
         Ok(code) => code,
         Err(error) => output::failed(&error.without_secrets(&redactor), json),

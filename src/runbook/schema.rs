@@ -283,7 +283,8 @@ pub enum Kind {
     Shell {
         check: Option<Vec<String>>,
         run: Vec<String>,
-        /// Gives back what `run` did, if the deploy fails. Without it, the step declares that it cannot be undone.
+        /// Gives back what `run` did, if the deploy fails. It may be run again after an interruption. Without it, the step
+        /// declares that it cannot be undone.
         undo: Option<Vec<String>>,
     },
 }
