@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::FutureExt;
 
 use crate::event::Event;
-use crate::facts::{Held, Place, Thing};
+use crate::facts::{Held, Thing};
 use crate::step::{Returned, Trouble};
 
 use super::run::{PAUSE, Run, broke};
@@ -23,19 +23,14 @@ impl Run<'_> {
     /// anything else does, so that nobody starts over a half-finished deploy.
     pub(super) async fn unwind(&self) -> Vec<(Held, String)> {
         let state = self.recorder.state();
-        let (locks, others): (Vec<Held>, Vec<Held>) =
+        let (locks, mut others): (Vec<Held>, Vec<Held>) =
             state.held.into_iter().partition(|held| matches!(held.thing, Thing::Lock { .. }));
+        others.reverse();
+        // DAGs wait for the flag, also one that a resume paused when the flag was held already.
+        others.sort_by_key(|held| matches!(held.thing, Thing::PausedDag { .. }));
         let mut kept = Vec::new();
-        for held in others.into_iter().rev() {
-            // What was taken first goes back last: nobody's DAGs start while this checkout still says that none runs.
-            let waits = matches!(held.thing, Thing::PausedDag { .. });
-            let blocks =
-                |(kept, _): &&(Held, String)| matches!(&kept.place, Place::Checkout { host, .. } if *host == self.host);
-            let returned = match kept.iter().find(blocks).filter(|_| waits) {
-                Some((kept, _)) => Err(format!("it waits until this is given back: {kept}")),
-                None => self.returned(&held).await,
-            };
-            if let Err(why) = returned {
+        for held in others {
+            if let Err(why) = self.returned(&held).await {
                 self.recorder.tell(Event::NotGivenBack { held: held.id.clone(), why: why.clone() });
                 kept.push((held, why));
             }

@@ -16,8 +16,9 @@ use sha2::{Digest, Sha256};
 
 use super::dag_rules::{self, Verdict};
 use super::dags_clear::{self, POLL};
+use super::infrastructure::held_at;
 use crate::adapters::airflow::{AirflowRead, Dag};
-use crate::adapters::checkout::Tree;
+use crate::adapters::checkout::{Location, Tree};
 use crate::adapters::{Cause, ServiceError, Writers};
 use crate::event::{Evidence, Question, Refusal, Strength};
 use crate::facts::{FactKind, Held, Parameters, Place, Thing};
@@ -256,8 +257,8 @@ impl Step for DagsHold {
                 "it is not known how step {step} ended, and an apply may still be under way"
             )));
         }
-        if let Some(later) = taken_later(look.held, held, &super::infrastructure::place(look)) {
-            return Ok(Returned::NotYet(format!("{later} comes first, and could not be given back")));
+        if let Some(flag) = flag_held(look) {
+            return Ok(Returned::NotYet(format!("{flag} comes first, and could not be given back")));
         }
         match look.readers.airflow.dag(dag).await {
             Ok(now) if !now.is_paused => return Ok(Returned::Back(format!("{dag} is not paused"))),
@@ -290,11 +291,10 @@ fn unsettled<'a>(in_doubt: &'a [String], held: &Held) -> Option<&'a String> {
     in_doubt.iter().find(|step| **step != held.step)
 }
 
-/// What was changed in this checkout after `held` was taken, and is not back: while the flag says that no DAG runs, none
-/// may start.
-fn taken_later<'a>(all: &'a [Held], held: &Held, here: &Place) -> Option<&'a Held> {
-    let later = all.iter().skip_while(|it| it.id != held.id).skip(1);
-    later.into_iter().find(|it| it.place == *here)
+/// The flag of this checkout, where it is not back yet: while it says that no DAG runs, none may start.
+fn flag_held<'a>(look: &Look<'a>) -> Option<&'a Held> {
+    let flag = look.runbook.infrastructure.as_ref()?.flag.as_ref()?;
+    held_at(look, &Location::from(flag))
 }
 
 fn own<'a>(look: &Look<'a>) -> impl Iterator<Item = &'a Held> + use<'a> {

@@ -149,26 +149,3 @@ fn dags_stay_paused_while_another_step_is_in_doubt() {
     assert_eq!(unsettled(&["hold-dags".into()], &held), None);
     assert_eq!(unsettled(&["hold-dags".into(), "apply".into()], &held), Some(&"apply".to_owned()));
 }
-
-#[test]
-fn a_dag_waits_for_what_was_changed_in_this_checkout_after_it() {
-    let here = Place::Checkout { host: "here".into(), path: "/infrastructure".into() };
-    let there = Place::Checkout { host: "there".into(), path: "/infrastructure".into() };
-    let dag = |id: &str| Held {
-        id: id.into(),
-        step: "hold-dags".into(),
-        thing: Thing::PausedDag { dag: id.into() },
-        place: Place::World,
-    };
-    let attribute = |id: &str, place: &Place| Held { id: id.into(), place: place.clone(), ..dag(id) };
-    let cases = [
-        ("nothing else", vec![dag("it")], None),
-        ("the bump, from before", vec![attribute("bump", &here), dag("it"), dag("other")], None),
-        ("the flag", vec![dag("it"), dag("other"), attribute("flag", &here)], Some("flag")),
-        ("a flag that only its own host can set back", vec![dag("it"), attribute("flag", &there)], None),
-    ];
-    for (name, held, expected) in cases {
-        let it = dag("it");
-        assert_eq!(taken_later(&held, &it, &here).map(|held| held.id.as_str()), expected, "{name}");
-    }
-}
