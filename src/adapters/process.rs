@@ -103,6 +103,7 @@ pub trait CommandRun: CommandRead {
         lines: LineSink,
         stop: tokio::sync::watch::Receiver<bool>,
     ) -> Result<Recorded>;
-    /// Attached to the terminal: the child has stdin, stdout and stderr, and the terminal's own Ctrl-C.
-    async fn run_attached(&self, command: &Command) -> Result<Exit>;
+    /// Attached to the terminal: the child has stdin, stdout and stderr, and the terminal's own Ctrl-C. It outlives us where
+    /// we are killed; [`CommandRead::wait_recorded`] then waits for it by `traces`, which get no output and no exit code.
+    async fn run_attached(&self, command: &Command, traces: &Traces) -> Result<Exit>;
 }

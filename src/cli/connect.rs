@@ -213,9 +213,9 @@ impl CommandRun for Attached {
     ) -> process::Result<Recorded> {
         self.commands.run_recorded(command, traces, lines, stop).await
     }
-    async fn run_attached(&self, command: &Command) -> process::Result<Exit> {
+    async fn run_attached(&self, command: &Command, traces: &Traces) -> process::Result<Exit> {
         let _paused = Paused::new(self.screen.clone());
-        self.commands.run_attached(command).await
+        self.commands.run_attached(command, traces).await
     }
 }
 

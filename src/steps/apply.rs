@@ -404,7 +404,9 @@ async fn carry_out(
         }
         Binding::Terminal => {
             let directory = Some(look.readers.checkout.root());
-            writers.commands.run_attached(&Command { argv: argv.clone(), directory, ..Command::default() }).await
+            let traces = next_traces(look.workspace, look.step);
+            let command = Command { argv: argv.clone(), directory, ..Command::default() };
+            writers.commands.run_attached(&command, &traces).await
         }
     };
     let output = transcript.text();

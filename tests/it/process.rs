@@ -160,5 +160,25 @@ async fn nothing_recorded_is_none() {
 
 #[tokio::test]
 async fn an_attached_child_tells_its_code() {
-    assert_eq!(commands().run_attached(&sh("exit 9")).await.unwrap(), Exit::Code(9));
+    let home = tempfile::tempdir().unwrap();
+    assert_eq!(commands().run_attached(&sh("exit 9"), &traces(home.path())).await.unwrap(), Exit::Code(9));
+}
+
+/// As after `kill -9`: nobody waits for the child any more, which goes on, and so does what it has started.
+#[tokio::test]
+async fn an_attached_child_that_lost_its_parent_is_waited_for() {
+    let home = tempfile::tempdir().unwrap();
+    let (go, traces) = (home.path().join("go"), traces(home.path()));
+    let begun = home.path().join("begun");
+    let script =
+        format!("(echo > '{}'; while [ ! -e '{}' ]; do sleep 0.02; done) & exit 0", begun.display(), go.display());
+    assert_eq!(commands().run_attached(&sh(&script), &traces).await.unwrap(), Exit::Code(0));
+    crate::support::until("it has begun", || begun.exists());
+    let (lines, _) = collect();
+    let waits = commands();
+    let mut ended = std::pin::pin!(waits.wait_recorded(&traces, lines));
+    let early = tokio::time::timeout(Duration::from_millis(500), &mut ended).await;
+    assert!(early.is_err(), "it still works, and was not waited for: {early:?}");
+    std::fs::write(&go, "").unwrap();
+    assert_eq!(ended.await.unwrap(), None, "how it ended, nobody wrote down");
 }

@@ -9,6 +9,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use tokio::sync::watch;
@@ -175,13 +176,22 @@ impl CommandRun for Commands {
         Ok(Recorded { exit, output: traces.output })
     }
 
-    async fn run_attached(&self, command: &Command) -> Result<Exit> {
+    async fn run_attached(&self, command: &Command, traces: &Traces) -> Result<Exit> {
         let command = &self.complete(command);
+        let traces = absolute(command, traces)?;
         let mut child = prepared(command)?;
-        let mut child = child.spawn().map_err(|error| {
+        // Held by the child and by whatever it starts, so its lock tells when the last of them is gone.
+        let alive = open_private(&traces.output)
+            .and_then(|file| Ok(file.try_lock().map(|()| file)?))
+            .and_then(|file| inherit(&file, true).map(|()| file))
+            .map_err(|error| traces_trouble(command, &traces.output, &error))?;
+        let child = child.spawn().map_err(|error| {
             let error = not_started(command, &error);
             failed(command, Cause::Refused(error.cause.to_string()))
-        })?;
+        });
+        // Only this child: one that is started later must not keep the lock.
+        inherit(&alive, false).map_err(|error| traces_trouble(command, &traces.output, &error))?;
+        let mut child = child?;
         child.wait().await.map(exit_of).map_err(|error| lost(command, &format!("could not wait for it: {error}")))
     }
 }
@@ -193,6 +203,13 @@ fn interrupt(traces: &Traces) -> bool {
     // A group that is gone needs no interrupt.
     let _ = killpg(Pid::from_raw(running.pgid), Signal::SIGINT);
     true
+}
+
+/// Whether children that are started from now on keep `file` open.
+fn inherit(file: &File, inherit: bool) -> std::io::Result<()> {
+    let flags = if inherit { FdFlag::empty() } else { FdFlag::FD_CLOEXEC };
+    fcntl(file, FcntlArg::F_SETFD(flags))?;
+    Ok(())
 }
 
 /// Whether somebody holds the file's lock.

@@ -127,7 +127,7 @@ impl CommandRun for Hands {
     ) -> Result<Recorded> {
         self.child(Path::new(command.argv.last().unwrap()), traces, lines, stop).await
     }
-    async fn run_attached(&self, _: &Command) -> Result<Exit> {
+    async fn run_attached(&self, _: &Command, _: &Traces) -> Result<Exit> {
         Err(ServiceError::new("terraform", "apply", Cause::Refused("nothing is attached in a simulation".into())))
     }
 }
