@@ -4,6 +4,7 @@ use std::backtrace::Backtrace;
 use std::panic::PanicHookInfo;
 
 use crate::adapters::redact::Redactor;
+use crate::engine::run::said;
 
 use super::output::say;
 
@@ -17,7 +18,7 @@ pub fn told_without_secrets(redactor: Redactor) {
 
 fn words(panic: &PanicHookInfo<'_>, redactor: &Redactor) -> String {
     let place = panic.location().map_or_else(String::new, |place| format!(" at {place}"));
-    let said = panic.payload_as_str().unwrap_or("without a word");
+    let said = said(panic.payload());
     format!("error: catalog-deploy broke{place}: {}; this is a bug, please report it", redactor.clean(said))
 }
 

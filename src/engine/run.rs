@@ -387,7 +387,7 @@ pub(super) fn broke(panic: &(dyn std::any::Any + Send)) -> Trouble {
 }
 
 /// What a panic said.
-fn said(panic: &(dyn std::any::Any + Send)) -> &str {
+pub fn said(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
         .downcast_ref::<String>()
         .map(String::as_str)
