@@ -126,8 +126,18 @@ pub enum Ended {
     Done,
     /// Surely took no effect.
     Refused { why: String },
+    /// Looked up later, and what its step is for is not there. Of several things that a step changes one may be: what it
+    /// took stays owed, and is looked at when it is given back.
+    NotSeen,
     /// Nobody answered: it may or may not have taken effect.
     InDoubt { why: String },
+}
+
+impl Ended {
+    /// Nothing follows from it: whoever wants the change makes it again.
+    pub fn without_effect(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::NotSeen)
+    }
 }
 
 /// How a step ended.

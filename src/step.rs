@@ -164,7 +164,7 @@ pub struct Look<'a> {
     pub in_doubt: &'a [String],
     /// Effects of this step whose end is not known, oldest first, those that give back left out.
     pub open: &'a [String],
-    /// This run changed something at this step, in this process or an earlier one. For what the world cannot tell.
+    /// A change that this run made at this step stands, by its journal. For what the world cannot tell.
     pub did: bool,
     /// A private directory of this run (0700) for plan files and children's output.
     pub workspace: &'a Path,

@@ -89,7 +89,7 @@ impl Redactor {
             | Event::StepStarted { .. }
             | Event::GateAnswered { .. }
             | Event::DoubtAnswered { .. }
-            | Event::Outcome { ended: Ended::Done, .. }
+            | Event::Outcome { ended: Ended::Done | Ended::NotSeen, .. }
             | Event::Learned { .. } => {}
         }
         event

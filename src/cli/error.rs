@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use crate::adapters::ServiceError;
 use crate::adapters::redact::Redactor;
 use crate::engine::Outcome;
+use crate::engine::outcome::complete;
 use crate::journal::runs::RunsError;
 use crate::journal::store::JournalError;
 use crate::report::hint::hint;
@@ -35,6 +36,14 @@ impl CliError {
     #[must_use]
     pub fn next(mut self, next: impl Into<String>) -> Self {
         self.next.push(next.into());
+        self
+    }
+
+    /// The same, with its commands as they have to be typed: `options` are those of this command that every other one
+    /// needs as well.
+    #[must_use]
+    pub fn with_options(mut self, options: &str) -> Self {
+        complete(&mut self.next, options);
         self
     }
 
@@ -80,10 +89,12 @@ impl CliError {
         let path = journal.display();
         let refused = Self::refused(text);
         if line < 2 {
-            return refused.next(format!(
-                "nothing of this run can be read: look at the world by hand (catalog-deploy status), then move {} away",
-                journal.parent().unwrap_or(journal).display()
-            ));
+            return refused
+                .next(format!(
+                    "nothing of this run can be read: look at the world by hand, then move {} away",
+                    journal.parent().unwrap_or(journal).display()
+                ))
+                .next("what is deployed, and who holds the lock: catalog-deploy status");
         }
         refused
             .next(format!("cut the journal before line {line}, keeping a copy: sed -i.damaged '{line},$d' '{path}'"))

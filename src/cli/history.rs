@@ -13,16 +13,17 @@ use super::settings::Settings;
 
 pub fn history(settings: &Settings) -> Result<ExitCode, CliError> {
     let (runs, broken) = Runs::new(&settings.state_directory).all()?;
+    let all_read = broken.is_empty();
+    for error in broken {
+        let CliError { message, next, .. } = CliError::from(error).with_options(&settings.options());
+        say(&format!("warning: {message}"));
+        next.iter().for_each(|next| say(&format!("  next: {next}")));
+    }
     if settings.shared.json {
         let lines: Vec<String> = runs.iter().map(|run| json(&run.state).to_string() + "\n").collect();
         return data(lines.concat().as_bytes());
     }
-    for error in broken {
-        let CliError { message, next, .. } = error.into();
-        say(&format!("warning: {message}"));
-        next.iter().for_each(|next| say(&format!("  next: {next}")));
-    }
-    if runs.is_empty() {
+    if runs.is_empty() && all_read {
         say("no runs yet; try one without any risk: catalog-deploy rehearse prod");
     }
     let lines: Vec<String> = runs.iter().rev().map(|run| line(&run.state, run.busy)).collect();

@@ -43,10 +43,11 @@ pub fn run() -> ExitCode {
     let json = cli.shared.json;
     let environment = Environment::of_process();
     let redactor = environment.redactor.clone();
+    let options = settings::options(&cli.shared);
     broke::told_without_secrets(redactor.clone());
     match dispatch(cli, environment) {
         Ok(code) => code,
-        Err(error) => output::failed(&error.without_secrets(&redactor), json),
+        Err(error) => output::failed(&error.with_options(&options).without_secrets(&redactor), json),
     }
 }
 

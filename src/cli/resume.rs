@@ -77,7 +77,11 @@ fn newest(runs: &Runs) -> Result<StoredRun, CliError> {
     if let Some(run) = open(runs)? {
         return Ok(run);
     }
-    let (all, _broken) = runs.all()?;
+    let (all, broken) = runs.all()?;
+    // One that cannot be read may be the one that is meant.
+    if let Some(error) = broken.into_iter().next() {
+        return Err(error.into());
+    }
     all.into_iter()
         .last()
         .filter(|run| run.state.resumable())

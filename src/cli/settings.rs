@@ -220,6 +220,20 @@ pub struct Settings {
     pub shared: SharedArgs,
 }
 
+/// The given options that every further command needs as well, as they would be typed; starts with a space.
+pub fn options(shared: &SharedArgs) -> String {
+    let typed = |flag: &str, path: &Path| {
+        let text = path.display().to_string();
+        let plain = text.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
+        if plain { format!(" {flag} {text}") } else { format!(" {flag} '{}'", text.replace('\'', "'\\''")) }
+    };
+    // A command may be typed in another directory.
+    let config = shared.config.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+    let config = config.map(|path| typed("--config", &path)).unwrap_or_default();
+    let checkout = shared.checkout.as_deref().map(|path| typed("-C", path)).unwrap_or_default();
+    config + &checkout
+}
+
 impl Settings {
     /// Reads the configuration; absent is fine unless `--config` named it.
     pub fn load(environment: Environment, shared: &SharedArgs) -> Result<Self, CliError> {
@@ -270,16 +284,9 @@ impl Settings {
         Ok(config)
     }
 
-    /// The given options that every further command needs as well, as they would be typed; starts with a space.
+    /// As [`options`].
     pub fn options(&self) -> String {
-        let typed = |flag: &str, path: &Path| {
-            let text = path.display().to_string();
-            let plain = text.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
-            if plain { format!(" {flag} {text}") } else { format!(" {flag} '{}'", text.replace('\'', "'\\''")) }
-        };
-        let config = self.shared.config.as_ref().map(|_| typed("--config", &self.config_path)).unwrap_or_default();
-        let checkout = self.shared.checkout.as_deref().map(|path| typed("-C", path)).unwrap_or_default();
-        config + &checkout
+        options(&self.shared)
     }
 
     /// GitHub's token: configured, else `GH_TOKEN`, `GITHUB_TOKEN`, then `gh auth token`.

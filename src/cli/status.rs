@@ -31,7 +31,7 @@ pub async fn run(settings: Settings, name: Option<String>) -> Result<ExitCode, C
     text.push_str(&format!("deployed   {}\n", world.deployed));
     text.push_str(&format!("lock       {}\n", world.lock));
     if open.is_empty() {
-        text.push_str("open       nothing\n");
+        text.push_str(if broken.is_empty() { "open       nothing\n" } else { "open       unknown\n" });
     }
     for run in open {
         let state = &run.state;
@@ -57,7 +57,7 @@ pub async fn run(settings: Settings, name: Option<String>) -> Result<ExitCode, C
         }
     }
     for error in broken {
-        let CliError { message, next, .. } = error.into();
+        let CliError { message, next, .. } = CliError::from(error).with_options(&options);
         text.push_str(&format!("warning    {message}\n"));
         text.extend(next.iter().map(|next| format!("             {next}\n")));
     }

@@ -99,18 +99,9 @@ impl Run<'_> {
 
     /// Writes down how the effects of `step` that were in doubt ended, now that the world was looked at.
     pub(super) fn settle(&self, step: &str, took_effect: bool) -> Result<(), Trouble> {
-        let state = self.recorder.state();
-        for effect in state.open_effects(step) {
-            // What was to give back took effect where what the step does is not there any more.
-            let returns = state.effects.get(&effect).is_some_and(|effect| effect.returns.is_some());
-            let ended = if took_effect != returns {
-                Ended::Done
-            } else {
-                Ended::Refused { why: "looked again: it did not take effect".into() }
-            };
-            self.recorder.ended(&effect, ended)?;
-        }
-        Ok(())
+        let ended = || if took_effect { Ended::Done } else { Ended::NotSeen };
+        let open = self.recorder.state().open_effects(step);
+        open.iter().try_for_each(|effect| self.recorder.ended(effect, ended()))
     }
 
     /// A look that nobody answered: worse where something hangs on it.

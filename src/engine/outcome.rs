@@ -36,12 +36,17 @@ impl Outcome {
     /// typed as they are printed. A command stands at the end of its line.
     #[must_use]
     pub fn with_options(mut self, options: &str) -> Self {
-        if !options.is_empty() {
-            for next in self.next.iter_mut().filter(|next| ends_in_command(next)) {
-                next.push_str(options);
-            }
-        }
+        complete(&mut self.next, options);
         self
+    }
+}
+
+/// Adds `options` to every command that does not have them yet.
+pub fn complete(next: &mut [String], options: &str) {
+    if !options.is_empty() {
+        for next in next.iter_mut().filter(|next| ends_in_command(next) && !next.ends_with(options)) {
+            next.push_str(options);
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::adapters::prompt::Prompt;
 use crate::adapters::{Readers, World};
-use crate::event::{Ended, Event, Evidence, StepResult};
+use crate::event::{Event, Evidence, StepResult};
 use crate::facts::{Fact, FactKind, Parameters};
 use crate::journal::status::{EffectState, LOCK_STEP, StepState};
 use crate::plan::approval::Consent;
@@ -230,7 +230,7 @@ impl<'a> Run<'a> {
         // A process died while it gave back what this step took: it may not be as the step left it.
         let given_back = state.held.iter().filter(|held| held.step == planned.head.id).any(|held| {
             let returns = |effect: &EffectState| effect.returns.as_ref() == Some(&held.id);
-            state.effects.values().any(|it| returns(it) && !matches!(it.ended, Some(Ended::Refused { .. })))
+            state.effects.values().any(|it| returns(it) && !it.without_effect())
         });
         ended && !(looks_only && before_apply) && !given_back
     }

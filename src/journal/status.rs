@@ -64,7 +64,7 @@ pub struct EffectState {
     /// `None`: intended, and nobody wrote down how it ended.
     pub ended: Option<Ended>,
     pub returns: Option<String>,
-    /// Obligations (by id) that came with it: not owed where it turns out to have had no effect.
+    /// Obligations (by id) that came with it: not owed where it was surely refused.
     pub took: Vec<String>,
     /// What it made permanent, with its place among what is held: owed again where it turns out to have had no effect.
     pub kept: Vec<(usize, Held)>,
@@ -73,8 +73,13 @@ pub struct EffectState {
 }
 
 impl EffectState {
+    /// Surely refused, or looked up and not seen.
+    pub fn without_effect(&self) -> bool {
+        self.ended.as_ref().is_some_and(Ended::without_effect)
+    }
+
     pub fn in_doubt(&self) -> bool {
-        !matches!(self.ended, Some(Ended::Done | Ended::Refused { .. }))
+        !self.ended.as_ref().is_some_and(|ended| *ended == Ended::Done || ended.without_effect())
     }
 }
 
@@ -293,6 +298,8 @@ impl RunState {
         if matches!(ended, Ended::Refused { .. }) {
             let took = std::mem::take(&mut known.took);
             self.held.retain(|held| !took.contains(&held.id));
+        }
+        if ended.without_effect() {
             while let Some((at, held)) = known.kept.pop() {
                 self.held.insert(at.min(self.held.len()), held);
             }
@@ -333,11 +340,12 @@ impl RunState {
         steps
     }
 
-    /// Whether this run changed anything at this step, in any of its processes.
+    /// Whether a change of this step stands: it was made in any process of this run, and is not being given back.
     pub fn did(&self, step: &str) -> bool {
-        let done =
-            |effect: &EffectState| effect.step == step && effect.returns.is_none() && effect.ended == Some(Ended::Done);
-        self.effects.values().any(done)
+        let mut effects: Vec<_> =
+            self.effects.iter().filter(|(_, it)| it.step == step && !it.without_effect()).collect();
+        effects.sort_by_key(|(id, _)| number(id));
+        effects.last().is_some_and(|(_, it)| it.returns.is_none() && it.ended == Some(Ended::Done))
     }
 
     /// Ids of the effects of one step whose end is not known, oldest first; those that give back are left out.
@@ -346,15 +354,15 @@ impl RunState {
             (effect.step == step && effect.in_doubt() && effect.returns.is_none()).then(|| id.clone())
         };
         let mut open: Vec<String> = self.effects.iter().filter_map(open).collect();
-        open.sort_by_key(|id| id.rsplit('/').next().and_then(|number| number.parse::<usize>().ok()));
+        open.sort_by_key(|id| number(id));
         open
     }
 
     /// Whether anything but the lock was ever meant to be changed. What was refused did not happen.
     pub fn changed(&self) -> bool {
-        self.effects.values().any(|effect| {
-            effect.step != LOCK_STEP && effect.returns.is_none() && !matches!(effect.ended, Some(Ended::Refused { .. }))
-        })
+        self.effects
+            .values()
+            .any(|effect| effect.step != LOCK_STEP && effect.returns.is_none() && !effect.without_effect())
     }
 
     /// Something that cannot be taken back was done (a release published) and what follows from it was not (the apply):
@@ -365,7 +373,7 @@ impl RunState {
 
     /// What was done that cannot be taken back, or may have been.
     pub fn forever(&self) -> Vec<String> {
-        let done = |effect: &&EffectState| effect.forever && !matches!(effect.ended, Some(Ended::Refused { .. }));
+        let done = |effect: &&EffectState| effect.forever && !effect.without_effect();
         self.effects.values().filter(done).map(|effect| effect.what.clone()).collect()
     }
 
@@ -405,6 +413,11 @@ impl RunState {
     pub fn resumable(&self) -> bool {
         self.closed.is_none() && !self.complete()
     }
+}
+
+/// An effect's place among those of its step.
+fn number(effect: &str) -> Option<usize> {
+    effect.rsplit('/').next()?.parse().ok()
 }
 
 /// The event's tag, for messages.

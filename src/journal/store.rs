@@ -25,8 +25,8 @@ pub enum JournalError {
     Newer { path: PathBuf, found: u32 },
     #[error("another process of catalog-deploy is at work on this run ({})", path.display())]
     Busy { path: PathBuf },
-    #[error("the journal was closed by an earlier failure")]
-    Closed,
+    #[error("the journal was closed by an earlier failure: {0}")]
+    Closed(String),
 }
 
 /// Proof that an intent is on disk. Only [`Journal::intend`] makes one, after its fsync.
@@ -53,7 +53,8 @@ pub struct Journal {
     file: Box<dyn DiskFile>,
     path: PathBuf,
     next: u64,
-    closed: bool,
+    /// Why nothing is written any more.
+    closed: Option<String>,
     _process: Box<dyn Send + Sync>,
 }
 
@@ -69,7 +70,7 @@ impl Journal {
         let path = directory.join(JOURNAL);
         let file = on.create(&path).map_err(disk("create", &path))?;
         on.sync_directory(directory).map_err(disk("sync", directory))?;
-        Ok(Self { file, path, next: 1, closed: false, _process: process })
+        Ok(Self { file, path, next: 1, closed: None, _process: process })
     }
 
     /// Opens an existing journal to go on with it: drops a torn last line and returns what stands before it.
@@ -97,18 +98,18 @@ impl Journal {
             file.truncate(parsed.bytes as u64).map_err(disk("truncate", &path))?;
             file.sync().map_err(disk("sync", &path))?;
         }
-        Ok((Self { file, path, next: parsed.lines + 1, closed: false, _process: process }, parsed.events))
+        Ok((Self { file, path, next: parsed.lines + 1, closed: None, _process: process }, parsed.events))
     }
 
     /// Writes one event and waits until it is on disk.
     pub fn append(&mut self, stamped: &Stamped) -> Result<(), JournalError> {
-        if self.closed {
-            return Err(JournalError::Closed);
+        if let Some(why) = &self.closed {
+            return Err(JournalError::Closed(why.clone()));
         }
         let line = line(self.next, stamped);
         let written = self.file.append(line.as_bytes()).and_then(|()| self.file.sync());
         if let Err(source) = written {
-            self.closed = true;
+            self.closed = Some(source.to_string());
             return Err(JournalError::Disk { what: "write", path: self.path.clone(), source });
         }
         self.next += 1;
@@ -118,7 +119,7 @@ impl Journal {
     /// As after a failed write, for tests of what follows.
     #[cfg(test)]
     pub(crate) fn break_off(&mut self) {
-        self.closed = true;
+        self.closed = Some("broken off".into());
     }
 
     /// Writes an [`Event::Intent`]; the returned proof is what an authority is granted against.
@@ -126,7 +127,9 @@ impl Journal {
     /// # Errors
     /// The disk's; `Closed` for an event that is no intent.
     pub fn intend(&mut self, stamped: &Stamped) -> Result<DurableIntent, JournalError> {
-        let Event::Intent { step, effect, .. } = &stamped.event else { return Err(JournalError::Closed) };
+        let Event::Intent { step, effect, .. } = &stamped.event else {
+            return Err(JournalError::Closed("this is no intent".into()));
+        };
         self.append(stamped)?;
         Ok(DurableIntent { step: step.clone(), effect: effect.clone() })
     }

@@ -186,6 +186,7 @@ fn effects(page: &mut Page, told: &Told) {
     let items = told.effects.iter().map(|effect| {
         let ended = match &effect.ended {
             Some(Ended::Done) => "done".to_owned(),
+            Some(Ended::NotSeen) => "looked up later: it took no effect".into(),
             Some(Ended::Refused { why }) => format!("took no effect: {}", clean(why)),
             Some(Ended::InDoubt { why }) => format!("not known whether it happened: {}", clean(why)),
             None => "begun, and its end was not recorded".to_owned(),

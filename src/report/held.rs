@@ -34,6 +34,11 @@ impl StillHeld {
             Event::Outcome { effect, ended: Ended::Done } => {
                 self.open.remove(effect);
             }
+            Event::Outcome { effect, ended: Ended::NotSeen } => {
+                if let Some(intended) = self.open.remove(effect) {
+                    self.held.extend(intended.keeps);
+                }
+            }
             // Nothing was taken, and what should have become permanent has not.
             Event::Outcome { effect, ended: Ended::Refused { .. } } => {
                 if let Some(intended) = self.open.remove(effect) {

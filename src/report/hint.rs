@@ -3,7 +3,7 @@
 use super::text::{clean, wrap_whole};
 
 /// Programs whose command lines hints hold, unquoted at their start or after a colon.
-const PROGRAMS: [&str; 5] = ["catalog-deploy ", "git ", "terraform ", "just ", "--"];
+const PROGRAMS: [&str; 6] = ["catalog-deploy ", "git ", "terraform ", "just ", "sed ", "--"];
 
 /// `text` in lines of at most `width` columns where no command is longer. The first starts with `first`.
 pub fn hint(text: &str, first: &str, width: usize) -> Vec<String> {
@@ -50,12 +50,13 @@ mod tests {
 
     #[test]
     fn a_command_is_one_part() {
-        let cases: [(&str, &[&str]); 6] = [
+        let cases: [(&str, &[&str]); 7] = [
             ("catalog-deploy resume prod-1 --approve a", &["catalog-deploy resume prod-1 --approve a"]),
             ("go on: catalog-deploy resume prod-1", &["go", "on:", "catalog-deploy resume prod-1"]),
             ("look (`git log -p a b`), then go", &["look", "(`git log -p a b`),", "then", "go"]),
             ("terraform -chdir=a init, look", &["terraform -chdir=a init,", "look"]),
             ("to answer beforehand: --approve a@b", &["to", "answer", "beforehand:", "--approve a@b"]),
+            ("cut it: sed -i.damaged '7,$d' 'a b'", &["cut", "it:", "sed -i.damaged '7,$d' 'a b'"]),
             // Where nothing is quoted, only the place tells a command from a sentence.
             ("what git says, or `half", &["what", "git", "says,", "or", "`half"]),
         ];

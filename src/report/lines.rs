@@ -191,6 +191,10 @@ impl<W: Write + Send> Sink for Lines<W> {
                 let what = self.held.effect(effect);
                 self.say(at, &format!("took no effect: {what}: {why}"));
             }
+            Event::Outcome { effect, ended: Ended::NotSeen } => {
+                let what = self.held.effect(effect);
+                self.say(at, &format!("looked up: it took no effect: {what}"));
+            }
             Event::Outcome { effect, ended: Ended::InDoubt { why } } => {
                 let what = self.held.effect(effect);
                 self.say(at, &format!("not known whether it happened: {what}: {why}"));

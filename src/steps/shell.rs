@@ -30,11 +30,6 @@ impl Shell {
         Self { title, check, run, undo }
     }
 
-    /// Its effect is to be given back, and was not yet.
-    fn holds(&self, look: &Look<'_>) -> bool {
-        look.held.iter().any(|held| held.id == held_id(look.step))
-    }
-
     fn question(&self, step: &str) -> Question {
         let mut summary = vec![format!("runs `{}`", self.run.join(" "))];
         summary.push(match &self.undo {
@@ -91,9 +86,8 @@ impl Step for Shell {
     async fn observe(&self, look: Look<'_>) -> Result<Finding, Trouble> {
         let change = || Decision::Change(self.question(look.step));
         let Some(check) = &self.check else {
-            // The world cannot be asked, so the journal tells. What was taken back has to be done again.
-            let stands = if self.undo.is_some() { self.holds(&look) } else { look.did };
-            if stands {
+            // The world cannot be asked, so the journal tells.
+            if look.did {
                 return Ok(Finding::satisfied(format!("`{}` ended well", self.run.join(" "))));
             }
             let unseen = Evidence::not_previewable("the runbook gives no command to check whether it is needed");
@@ -171,6 +165,9 @@ impl Step for Shell {
             return Ok(Returned::NotOurs(format!("{held}: this step holds what its undo command gives back")));
         };
         let line = undo.join(" ");
+        if self.check.is_none() && !act.look.did {
+            return Ok(Returned::Back(format!("`{}` took no effect", self.run.join(" "))));
+        }
         if self.check.is_some() && !matches!(self.observe(act.look).await?.decision, Decision::Satisfied) {
             return Ok(Returned::Back("its check finds nothing of it".into()));
         }
