@@ -1,8 +1,8 @@
-# What CI runs: formatting, lints, tests, rehearsals.
+# What CI runs: formatting, lints, tests, documentation, rehearsals, live tests, crash tests, fuzzers.
 check:
     .ci/run
 
-# All tests; a name picks some: `just test rollback`.
+# `cargo test`: all but live, crash and fuzz; a name picks some: `just test rollback`.
 test *NAME:
     cargo test --locked {{NAME}}
 

@@ -1,9 +1,9 @@
 //! Proof by enumeration: the real binary is killed at every record, every request and every child of a scenario, and what
 //! `resume` or `restore` make of it is judged by the world's own history.
 //!
-//! `cargo test --test crash` plays a sample for at most `CRASH_SECONDS` (300) and prints its seed; `CRASH_SEED=N` plays it
-//! again, `CRASH_ALL=1` plays everything (`CRASH_PART=2/5` a fifth of it), `CRASH_REAL=1` with the real Terraform,
-//! `CRASH_POINT='prod write journal.ndjson#57:torn'` one point.
+//! `cargo test --test crash` plays a sample for `CRASH_SECONDS` (300), or until some of each kind were judged where that
+//! takes longer, and prints its seed; `CRASH_SEED=N` plays it again, `CRASH_ALL=1` plays everything (`CRASH_PART=2/5` a
+//! fifth of it), `CRASH_REAL=1` with the real Terraform, `CRASH_POINT='prod write journal.ndjson#57:torn'` one point.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot set its stage up has failed")]

@@ -1,6 +1,6 @@
 //! What was played, in figures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::case::{Crash, Played, Went};
 use crate::point::Point;
@@ -10,6 +10,8 @@ use crate::scenario::Scenario;
 #[derive(Debug, Default, Clone)]
 struct Row {
     crashes: usize,
+    /// Crashes of which at least one case was judged.
+    reached: usize,
     judged: usize,
     idle: usize,
     missed: usize,
@@ -20,6 +22,8 @@ struct Row {
 #[derive(Debug, Default)]
 pub struct Table {
     rows: BTreeMap<(Scenario, &'static str), Row>,
+    /// Crashes that were judged, as `CRASH_POINT` takes them.
+    reached: BTreeSet<String>,
     pub violations: Vec<String>,
 }
 
@@ -29,6 +33,10 @@ impl Table {
         let Some(first) = all.first() else { return };
         let row = self.rows.entry((first.scenario, kind(&first.crash))).or_default();
         row.crashes += 1;
+        if all.iter().any(|played| matches!(played.went, Went::Judged(..))) {
+            row.reached += 1;
+            self.reached.insert(format!("{} {}", first.scenario, first.crash));
+        }
         for played in all {
             match &played.went {
                 Went::Missed => row.missed += 1,
@@ -59,6 +67,19 @@ impl Table {
 
     pub fn judged(&self) -> usize {
         self.rows.values().map(|row| row.judged).sum()
+    }
+
+    /// Whether a crash, named as `CRASH_POINT` takes it, was judged.
+    pub fn reached(&self, name: &str) -> bool {
+        self.reached.contains(name)
+    }
+
+    /// How many crashes of each kind were judged.
+    pub fn of_each_kind(&self) -> [(&'static str, usize); 4] {
+        KINDS.map(|kind| {
+            let rows = self.rows.iter().filter(|((_, of), _)| *of == kind);
+            (kind, rows.map(|(_, row)| row.reached).sum())
+        })
     }
 
     pub fn print(&self) {
@@ -92,7 +113,10 @@ pub fn name(played: &Played) -> String {
     format!("{} {}, then {:?} with {:?}", played.scenario, played.crash, played.then, played.broken)
 }
 
-/// What a crash hits, in a word.
+/// What a crash can hit.
+const KINDS: [&str; 4] = ["file", "request", "child", "bad disk"];
+
+/// What a crash hits, one of [`KINDS`].
 pub fn kind(crash: &Crash) -> &'static str {
     let Crash::Killed(Point { key, .. }) = crash else { return "bad disk" };
     match key.split(' ').next().unwrap_or_default() {

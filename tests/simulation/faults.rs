@@ -1,5 +1,8 @@
-//! Every fault of the disk, one by one: each k-th operation fails, or is the process' last; each byte is cut off; one
-//! byte of each record is flipped.
+//! Faults of the disk, one by one: an operation fails, or is the process' last; the journal is cut off at a byte; one byte
+//! of each record is flipped.
+//!
+//! Operations are a sample, the first fourteen and each seventh after them; `SIM_EVERY=1` takes every one. Cuts are at
+//! every byte of the journal's beginning and end and around each record's end, and a sample in between.
 
 use std::path::Path;
 
@@ -81,7 +84,7 @@ fn loaded(disk: &crate::disk::SimDisk, bytes: &[u8]) -> Result<usize, String> {
 fn a_journal_cut_at_any_byte_is_what_stands_before() {
     let (disk, bytes) = journal();
     let ends: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] == b'\n').collect();
-    // Reading takes the whole journal each time: every byte of the first and last records, and a sample of the others.
+    // Reading takes the whole journal each time, so not all.
     let near_an_end = |cut: usize| ends.iter().any(|end| cut.abs_diff(*end) <= 2);
     for cut in
         (0..=bytes.len()).filter(|cut| *cut < 400 || *cut + 400 > bytes.len() || near_an_end(*cut) || cut % 97 == 0)

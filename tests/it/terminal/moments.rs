@@ -6,7 +6,7 @@ use super::person::{CTRL_C, Left, Person, screen};
 use super::{SlowApply, Stage, approved};
 use catalog_deploy::rehearsal::Fault;
 
-const OLD: &str = "rel-2024.08.22.20.53.01";
+pub const OLD: &str = "rel-2024.08.22.20.53.01";
 const NEW: &str = "rel-2024.09.30.10.20.30";
 
 /// Rows and columns.

@@ -1,9 +1,8 @@
 //! What only this suite asks of a terminal.
 
+use super::moments::OLD;
 use super::person::{CTRL_C, Person, through_shell};
 use super::{Size, SlowApply, Stage, approved, moments};
-
-const OLD: &str = "rel-2024.08.22.20.53.01";
 
 pub fn a_gate_declined(size: Size) {
     for (keys, said) in [("no\n", "declined publish: only `yes` goes on"), ("\u{4}", "declined publish")] {
