@@ -1,10 +1,15 @@
 //! `status [RUNBOOK]`: what is deployed, who holds the lock, what is still open.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
+use crate::adapters::process::{CommandRead, Commands, LineSink};
 use crate::engine::lock::age;
 use crate::journal::runs::{Runs, StoredRun};
 use crate::runbook::Loaded;
+use crate::steps::apply::traces::latest_traces;
 use crate::steps::running::{Running, running_tag};
 
 use super::deploy::session;
@@ -14,6 +19,9 @@ use super::runbook;
 use super::settings::Settings;
 
 const DEFAULT: &str = "prod";
+
+/// How long a look at a child takes whose end nobody wrote down.
+const GLANCE: Duration = Duration::from_millis(500);
 
 pub async fn run(settings: Settings, name: Option<String>) -> Result<ExitCode, CliError> {
     let json = settings.shared.json;
@@ -35,7 +43,11 @@ pub async fn run(settings: Settings, name: Option<String>) -> Result<ExitCode, C
     }
     for run in open {
         let state = &run.state;
-        let doing = if run.busy { "at work" } else { "not at work" };
+        let doing = match run.busy {
+            true => "at work",
+            false if apply_at_work(run).await => "not at work, but its apply is",
+            false => "not at work",
+        };
         text.push_str(&format!("open       run {} ({} on {}, {doing})\n", state.run, state.who, state.host));
         for held in &state.held {
             text.push_str(&format!("             holds {held}\n"));
@@ -43,7 +55,10 @@ pub async fn run(settings: Settings, name: Option<String>) -> Result<ExitCode, C
         for step in state.in_doubt() {
             text.push_str(&format!("             in doubt: {step}\n"));
         }
-        if state.half_way() {
+        if state.unsettled_apply().is_some() {
+            let unsettled = "the apply of this run has not been settled: `deployed` may be half-way";
+            text.push_str(&format!("             {unsettled}\n"));
+        } else if state.half_way() {
             text.push_str("             published, and not deployed\n");
         }
         if state.deployed_unfinished() {
@@ -62,6 +77,17 @@ pub async fn run(settings: Settings, name: Option<String>) -> Result<ExitCode, C
         text.extend(next.iter().map(|next| format!("             {next}\n")));
     }
     data(text.as_bytes())
+}
+
+/// Whether the apply that a process of this run began goes on without it.
+async fn apply_at_work(run: &StoredRun) -> bool {
+    let Some(traces) = run.state.unsettled_apply().and_then(|step| latest_traces(&run.directory, step)) else {
+        return false;
+    };
+    // It runs nothing, so it needs no program.
+    let commands = Commands::new(PathBuf::new());
+    let quiet: LineSink = Arc::new(|_: &str| ());
+    tokio::time::timeout(GLANCE, commands.wait_recorded(&traces, quiet)).await.is_err()
 }
 
 /// What the outside says, or why it could not be asked.
@@ -113,6 +139,7 @@ fn status_json(world: &Outside, open: &[&StoredRun]) -> serde_json::Value {
                 "held": run.state.held,
                 "in_doubt": run.state.in_doubt(),
                 "half_way": run.state.half_way(),
+                "apply_unsettled": run.state.unsettled_apply().is_some(),
             })
         })
         .collect();

@@ -6,7 +6,7 @@ use futures::FutureExt;
 use jiff::Timestamp;
 
 use crate::adapters::ServiceError;
-use crate::event::{Ended, Event, Evidence, Refusal};
+use crate::event::{Ended, Event, Evidence, Refusal, StepResult};
 use crate::facts::FactKind;
 use crate::plan::PlannedStep;
 use crate::step::{Settled, Trouble};
@@ -24,6 +24,11 @@ impl Run<'_> {
             self.recorder.record(Event::StepStarted { step: planned.head.id.clone() }).map_err(fail)?;
             let found = AssertUnwindSafe(self.find_out(planned, since)).catch_unwind().await;
             found.unwrap_or_else(|panic| Err(broke(&*panic))).map_err(fail)?;
+            // Once the apply landed no look goes back to it, so this is its end.
+            if applies(planned) && self.recorder.state().facts.applied.is_some() {
+                let finished = Event::StepFinished { step: planned.head.id.clone(), result: StepResult::Changed };
+                self.recorder.record(finished).map_err(fail)?;
+            }
         }
         Ok(())
     }
@@ -31,9 +36,8 @@ impl Run<'_> {
     /// An effect of this step is in doubt; or an apply was done and the process died before it noted what follows.
     fn unsure(&self, planned: &PlannedStep) -> bool {
         let state = self.recorder.state();
-        let applies = planned.step.gives().contains(&FactKind::Applied);
         state.in_doubt().contains(&planned.head.id)
-            || (applies && state.facts.applied.is_none() && state.did(&planned.head.id))
+            || (applies(planned) && state.facts.applied.is_none() && state.did(&planned.head.id))
     }
 
     /// Asks the world how the effects of one step ended, and writes it down.
@@ -43,7 +47,13 @@ impl Run<'_> {
         let mut unseen: Option<Timestamp> = None;
         loop {
             let glance = self.glance(planned, since);
-            let poll = match planned.step.settle(glance.look()).await {
+            let settled = planned.step.settle(glance.look()).await;
+            // What could not be asked is as it was.
+            if let Ok(settled) = &settled {
+                let at_work = matches!(settled, Settled::UnderWay(_)) && applies(planned);
+                self.is_under_way(at_work.then(|| id.clone()));
+            }
+            let poll = match settled {
                 Ok(Settled::TookEffect(facts) | Settled::InPart(facts)) => {
                     facts.iter().try_for_each(|fact| self.learn_new(id, fact))?;
                     return self.settle(id, true);
@@ -114,4 +124,8 @@ impl Run<'_> {
         }
         error.into()
     }
+}
+
+pub(super) fn applies(planned: &PlannedStep) -> bool {
+    planned.step.gives().contains(&FactKind::Applied)
 }

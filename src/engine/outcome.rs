@@ -76,6 +76,67 @@ pub fn step_result(trouble: &Trouble) -> StepResult {
     }
 }
 
+/// A run that was given up and holds nothing any more: what stays of it, and what to do about that.
+pub fn restored(state: &RunState) -> Outcome {
+    let closed = format!("nothing is held any more by run {}; it is closed", state.run);
+    let outcome = |stays: String| Outcome::new(0, "restored", format!("{closed}. {stays}"));
+    let has = |kind: &str| state.heads.iter().any(|head| head.kind == kind);
+    let tag = state.facts.target.as_ref().map(|target| target.tag.as_str());
+    let deploy = tag.map_or_else(String::new, |tag| format!("catalog-deploy {} --tag {tag}", state.runbook));
+    if state.facts.applied.as_ref().is_some_and(|applied| applied.changed) {
+        let tag = tag.unwrap_or("the new version");
+        // The lock and what was to give back are over, by this run's own giving back.
+        let over =
+            |id: &str| state.heads.iter().any(|head| head.id == id && ["lock", "give-back"].contains(&&*head.kind));
+        let undone: Vec<String> = state.undone().into_iter().filter(|id| !over(id)).collect();
+        let undone = if undone.is_empty() { String::new() } else { format!(". Not done: {}", undone.join(", ")) };
+        if has("infrastructure-pull-request") && state.facts.pull_request.is_none() {
+            let stays =
+                format!("{tag} is deployed; its version stays in the checkout until its pull request is opened");
+            return outcome(format!("{stays}{undone}"))
+                .next("commit the version that stands in the checkout, and open its pull request by hand");
+        }
+        return outcome(format!("{tag} is deployed{undone}"));
+    }
+    if state.facts.applied.is_none() && state.facts.applied_in_part {
+        let stays = format!("{} is deployed in part, and stays so until something is deployed", tag.unwrap_or("it"));
+        return outcome(stays).next(and_deploy("deploy the rest with", &deploy));
+    }
+    if state.half_way() {
+        let published = state.heads.iter().any(|head| head.kind == "publish-release" && state.did(&head.id));
+        return match &state.facts.release {
+            Some(release) if published => outcome(format!("{} stays published and is not deployed", release.git_tag)),
+            _ => outcome(format!("not taken back, and not deployed: {}", state.forever().join("; "))),
+        }
+        .next(and_deploy("deploy it with", &deploy));
+    }
+    Outcome::new(0, "restored", closed)
+}
+
+/// Nothing where the command is not known.
+fn and_deploy(words: &str, command: &str) -> String {
+    if command.is_empty() { String::new() } else { format!("{words}: {command}") }
+}
+
+/// A stop while an apply of an earlier process is still under way: all stays as it is until that has ended, and nobody
+/// is needed but for calling again.
+pub fn still_at_work(
+    state: &RunState,
+    step: &str,
+    command: &str,
+    kept: &[(Held, String)],
+    stop: &StopSignal,
+) -> Outcome {
+    let held: Vec<String> = kept.iter().map(|(held, _)| held.to_string()).collect();
+    let held = if held.is_empty() { String::new() } else { format!(", kept until then: {}", held.join("; ")) };
+    let message = format!("stopped at {step}: Terraform is still at work{held}");
+    let outcome = match stop.signal() {
+        Some(_) => interrupted(stop.signal(), message),
+        None => Outcome::new(8, "still-waiting", message),
+    };
+    outcome.next(format!("when it has ended: catalog-deploy {command} {}", state.run))
+}
+
 /// What a run that gave up could not give back, with the reason.
 pub fn not_given_back(state: &RunState, kept: &[(Held, String)]) -> Outcome {
     let message = format!("a person is needed now; run {} still holds {}", state.run, listed(kept));

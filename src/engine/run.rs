@@ -11,14 +11,15 @@ use jiff::Timestamp;
 use crate::adapters::prompt::Prompt;
 use crate::adapters::{Readers, World};
 use crate::event::{Event, Evidence, StepResult};
-use crate::facts::{Fact, FactKind, Parameters};
+use crate::facts::{Fact, Parameters};
 use crate::journal::status::{EffectState, LOCK_STEP, StepState};
 use crate::plan::approval::Consent;
 use crate::plan::{Plan, PlannedStep};
 use crate::runbook::Runbook;
 use crate::step::{Decision, Finding, Trouble, Undo, Wait};
 
-use super::outcome::{Failure, Outcome, judge, not_given_back, step_result};
+use super::doubt::applies;
+use super::outcome::{Failure, Outcome, judge, not_given_back, restored, step_result, still_at_work};
 use super::{Recorder, StopSignal};
 
 /// How often one step may act before it is told that acting does not help.
@@ -44,6 +45,8 @@ pub struct Run<'a> {
     pub(super) parameters: Parameters,
     /// Uptime at which the lock was last seen to be ours.
     lock_seen: Mutex<Duration>,
+    /// The step whose apply, begun by an earlier process, was still under way when it was last looked at.
+    under_way: Mutex<Option<String>>,
 }
 
 impl<'a> Run<'a> {
@@ -72,6 +75,7 @@ impl<'a> Run<'a> {
             options: String::new(),
             parameters,
             lock_seen,
+            under_way: Mutex::default(),
         }
     }
 
@@ -81,6 +85,14 @@ impl<'a> Run<'a> {
 
     pub(super) fn lock_seen_now(&self) {
         *self.lock_seen.lock().unwrap_or_else(PoisonError::into_inner) = self.readers().clock.uptime();
+    }
+
+    pub(super) fn under_way(&self) -> Option<String> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn is_under_way(&self, step: Option<String>) {
+        *self.under_way.lock().unwrap_or_else(PoisonError::into_inner) = step;
     }
 
     pub(super) fn readers(&self) -> &Readers {
@@ -118,17 +130,46 @@ impl<'a> Run<'a> {
     /// Gives back what is held and does nothing else.
     pub async fn give_up(&self) -> Outcome {
         // What stays in doubt stands in the way of giving back, and is told there.
-        if let Err(failure) = self.find_out_all().await {
+        if let Err(failure) = self.find_out_all().await
+            && !(self.stop.wanted() && self.under_way().is_some())
+        {
             self.recorder.tell(Event::Warned { text: format!("{}: {}", failure.step, failure.trouble) });
         }
         let kept = self.unwind().await;
+        let over = kept.is_empty() && self.under_way().is_none();
+        if over {
+            self.tell_what_was_found_out();
+        }
         let state = self.recorder.state();
-        let outcome = if kept.is_empty() {
-            Outcome::new(0, "restored", format!("nothing is held any more by run {}; it is closed", state.run))
-        } else {
-            not_given_back(&state, &kept)
+        let outcome = match self.under_way() {
+            Some(step) if self.stop.wanted() || kept.is_empty() => {
+                still_at_work(&state, &step, "restore", &kept, self.stop)
+            }
+            _ if over => restored(&state),
+            _ => not_given_back(&state, &kept),
         };
-        self.finish(outcome, kept.is_empty().then(|| "restored".to_owned()))
+        self.finish(outcome.with_options(&self.options), over.then(|| "restored".to_owned()))
+    }
+
+    /// Nobody goes on with steps whose lost end was looked up, so that this was their end is said here.
+    fn tell_what_was_found_out(&self) {
+        let state = self.recorder.state();
+        for planned in &self.plan.steps {
+            let id = &planned.head.id;
+            let forever = matches!(planned.step.undo(), Undo::Never(_));
+            let looked = matches!(state.steps.get(id), Some(StepState::Looking | StepState::Acted));
+            if !forever || !looked || state.in_doubt().contains(id) {
+                continue;
+            }
+            let result = if applies(planned) && state.facts.applied.is_none() && state.facts.applied_in_part {
+                StepResult::Stopped { why: "it took effect in part".into() }
+            } else if state.did(id) {
+                StepResult::Changed
+            } else {
+                StepResult::Stopped { why: "it took no effect".into() }
+            };
+            self.recorder.tell(Event::StepFinished { step: id.clone(), result });
+        }
     }
 
     async fn end(&self, end: Result<(), Failure>) -> Outcome {
@@ -141,7 +182,11 @@ impl<'a> Run<'a> {
         }
         let kept = self.unwind().await;
         let state = self.recorder.state();
-        let outcome = judge(&state, end, &kept, self.stop).with_options(&self.options);
+        let outcome = match self.under_way() {
+            Some(step) if self.stop.wanted() => still_at_work(&state, &step, "resume", &kept, self.stop),
+            _ => judge(&state, end, &kept, self.stop),
+        }
+        .with_options(&self.options);
         let close = match outcome.exit {
             0 | 7 => Some("went through to its end".to_owned()),
             _ => None,
@@ -221,7 +266,6 @@ impl<'a> Run<'a> {
             state.steps.get(&planned.head.id),
             Some(StepState::Ended(StepResult::Satisfied | StepResult::Changed | StepResult::Skipped { .. }))
         );
-        let applies = |planned: &PlannedStep| planned.step.gives().contains(&FactKind::Applied);
         let before_apply = self.plan.steps[index..].iter().any(applies);
         if state.facts.applied.is_some() && before_apply {
             return true;

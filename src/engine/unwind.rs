@@ -23,6 +23,15 @@ impl Run<'_> {
     /// anything else does, so that nobody starts over a half-finished deploy.
     pub(super) async fn unwind(&self) -> Vec<(Held, String)> {
         let state = self.recorder.state();
+        if let Some(step) = self.under_way() {
+            // Nothing may move under its feet, the flag as little as a DAG.
+            let why = format!("the apply of step {step} is still under way");
+            let kept = state.held.into_iter().rev().map(|held| (held, why.clone())).collect::<Vec<_>>();
+            for (held, why) in &kept {
+                self.recorder.tell(Event::NotGivenBack { held: held.id.clone(), why: why.clone() });
+            }
+            return kept;
+        }
         let (locks, mut others): (Vec<Held>, Vec<Held>) =
             state.held.into_iter().partition(|held| matches!(held.thing, Thing::Lock { .. }));
         others.reverse();

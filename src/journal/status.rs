@@ -371,6 +371,18 @@ impl RunState {
         !self.complete() && self.facts.applied.is_none() && !self.forever().is_empty()
     }
 
+    /// The step whose apply may have done a part of its work, or all of it, or none: nobody knows yet, or it is known to
+    /// have ended in between.
+    pub fn unsettled_apply(&self) -> Option<&str> {
+        if self.facts.applied.is_some() {
+            return None;
+        }
+        let doubt = self.in_doubt();
+        let unsettled =
+            |head: &&StepHead| head.kind == "apply" && (self.facts.applied_in_part || doubt.contains(&head.id));
+        self.heads.iter().find(unsettled).map(|head| head.id.as_str())
+    }
+
     /// What was done that cannot be taken back, or may have been.
     pub fn forever(&self) -> Vec<String> {
         let done = |effect: &&EffectState| effect.forever && !effect.without_effect();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::stage::{Does, Shared, carry_out, go_on, part};
+use super::stage::{Does, Part, Shared, carry_out, go_on, part};
 use crate::event::StepResult;
 use crate::journal::status::StepState;
 
@@ -107,6 +107,39 @@ async fn what_must_wait_for_a_doubt_is_kept_with_the_lock() {
     assert!(ended.outcome.message.contains("an apply may still be under way"), "{}", ended.outcome.message);
     assert_eq!(ended.state.in_doubt(), ["late"]);
     assert_eq!(shared.lock.holder().as_deref(), Some("run-1"));
+}
+
+/// Not even what could go back at any other time: `held` would not mind the doubt.
+#[tokio::test]
+async fn nothing_goes_back_under_an_apply_that_is_at_work_and_a_signal_asks_for_nobody() {
+    for give_up in [true, false] {
+        let shared = Shared::new();
+        let ended = died(&shared, false).await;
+        let before = shared.log().len();
+        shared.clock.alarm(shared.clock.elapsed() + 25, 2);
+        let late = Part { applies: true, ..part(&shared, "late").waits(3600, false) };
+        let ended = go_on(&shared, vec![part(&shared, "held").takes(), late], ended, give_up).await;
+        assert_eq!((ended.outcome.exit, ended.outcome.reason), (130, "interrupted"), "{:?}", ended.outcome);
+        assert!(ended.outcome.message.contains("Terraform is still at work"), "{}", ended.outcome.message);
+        let next = format!("when it has ended: catalog-deploy {} run-1", if give_up { "restore" } else { "resume" });
+        assert_eq!(ended.outcome.next, [next]);
+        assert_eq!(shared.log()[before..], [""; 0]);
+        assert_eq!(ended.state.held.len(), 2);
+        assert!(ended.state.closed.is_none());
+        assert_eq!(shared.lock.holder().as_deref(), Some("run-1"));
+    }
+}
+
+/// Where it is only not known how it ended, what need not wait for that goes back.
+#[tokio::test]
+async fn what_need_not_wait_for_a_doubt_goes_back() {
+    let shared = Shared::new();
+    let ended = died(&shared, false).await;
+    let before = shared.log().len();
+    let parts = vec![part(&shared, "held").takes(), part(&shared, "late").waits(60, false)];
+    let ended = go_on(&shared, parts, ended, true).await;
+    assert_eq!((ended.outcome.exit, ended.outcome.reason), (9, "not-given-back"));
+    assert_eq!(shared.log()[before..], ["give held back"]);
 }
 
 /// The run failed, and its process died while it gave back what was held: before or after it wrote down that this ended.

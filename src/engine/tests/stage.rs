@@ -17,7 +17,7 @@ use crate::adapters::prompt::Nobody;
 use crate::adapters::{Cause, ServiceError, World};
 use crate::engine::{Outcome, Recorder, Run, StopSignal};
 use crate::event::{Event, FORMAT, Mode, Question, Stamped, StepHead, Strength};
-use crate::facts::{Held, Parameters, Place, Thing};
+use crate::facts::{FactKind, Held, Parameters, Place, Thing};
 use crate::journal::Journal;
 use crate::journal::status::RunState;
 use crate::plan::{Plan, PlannedStep};
@@ -150,6 +150,7 @@ pub struct Part {
     /// How often giving back is not answered at first.
     pub unreachable: Mutex<u32>,
     pub refuses_while_in_doubt: bool,
+    pub applies: bool,
     pub shared: Arc<Shared>,
 }
 
@@ -200,6 +201,7 @@ pub fn part(shared: &Arc<Shared>, id: &'static str) -> Part {
         acts: Mutex::new(VecDeque::new()),
         unreachable: Mutex::new(0),
         refuses_while_in_doubt: false,
+        applies: false,
         shared: shared.clone(),
     }
 }
@@ -225,6 +227,10 @@ impl Part {
 
 #[async_trait]
 impl Step for Part {
+    fn gives(&self) -> &'static [FactKind] {
+        if self.applies { &[FactKind::Applied] } else { &[] }
+    }
+
     fn undo(&self) -> Undo {
         if self.takes { Undo::GivesBack } else { Undo::Never("it is done") }
     }

@@ -1,5 +1,7 @@
 //! `kill -9` at the worst moments: the next process finds out before it does anything.
 
+use nix::sys::signal::Signal;
+
 use super::{Live, NEW, PUBLISH, PULL, REVIEW, nothing_held, resumed, run, slow_stage};
 use crate::deploy::approved;
 use crate::support::{Stage, until};
@@ -21,12 +23,14 @@ fn resume_waits_for_an_orphaned_apply_and_never_starts_a_second() {
         "image_data_refresh",
         "audio_data_refresh",
         "in doubt: apply",
-        "not at work",
+        "not at work, but its apply is",
+        "the apply of this run has not been settled",
         &format!("catalog-deploy resume {run}"),
         &format!("catalog-deploy restore {run}"),
     ] {
         assert!(status.stdout.contains(words), "no {words:?} in\n{}", status.stdout);
     }
+    assert!(!status.stdout.contains("not deployed"), "{}", status.stdout);
     let refused = stage.run(&["prod"]);
     assert_eq!(refused.code, 3, "{}", refused.stderr);
 
@@ -52,10 +56,22 @@ fn restore_waits_for_an_orphaned_apply_and_gives_back() {
     live.killed();
     let live = Live::start(&stage, &["restore"]);
     live.says("the apply that an earlier process of this run started");
+    live.signal(Signal::SIGINT);
+    let stopped = live.ended();
+    assert_eq!(stopped.code, 130, "{}", stopped.stderr);
+    assert!(stopped.stderr.contains("Terraform is still at work"), "{}", stopped.stderr);
+    assert!(stopped.stderr.contains("next: when it has ended: catalog-deploy restore"), "{}", stopped.stderr);
     assert!(stage.world.paused_dags().contains(&"image_data_refresh".to_owned()), "not while an apply is under way");
+    assert_eq!(stage.attribute("running_dags_cleared"), "true", "nor the flag");
+    assert!(stage.locked());
+    let live = Live::start(&stage, &["restore"]);
+    live.says("the apply that an earlier process of this run started");
     slow.go();
     let done = live.ended();
     assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(!done.stderr.contains("not finished"), "{}", done.stderr);
+    let stays = format!("{NEW} is deployed; its version stays in the checkout until its pull request is opened");
+    assert!(done.stderr.contains(&stays), "{}", done.stderr);
     nothing_held(&stage);
     assert_eq!(slow.count("applies"), 1);
     assert_eq!(stage.world.deployed_tag().as_deref(), Some(NEW));

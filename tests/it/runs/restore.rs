@@ -1,6 +1,6 @@
 //! `restore`, and which run `resume` and `restore` mean.
 
-use super::{nothing_held, run};
+use super::{NEW, nothing_held, run};
 use crate::support::Stage;
 
 #[test]
@@ -19,6 +19,9 @@ fn a_run_is_given_up_once_and_cannot_go_on() {
     let done = stage.run(&["restore"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert!(done.stderr.contains(&format!("nothing is held any more by run {run}")), "{}", done.stderr);
+    assert!(done.stderr.contains("stays published and is not deployed"), "{}", done.stderr);
+    let next = format!("next: deploy it with: catalog-deploy prod --tag {NEW}");
+    assert!(done.stderr.contains(&next), "{}", done.stderr);
     nothing_held(&stage);
 
     let again = stage.run(&["restore", run]);
