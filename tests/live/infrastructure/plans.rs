@@ -14,7 +14,7 @@ fn an_unexpected_destroy_is_typed_for() {
     assert!(done.stderr.contains(words), "{}", done.stderr);
     bench.is_untouched();
 
-    // At a terminal, `yes` and another environment's name decline; the environment's own applies.
+    // At a terminal, `yes` is asked about once more, another environment's name declines; the environment's own applies.
     for (typed, code) in [("yes", 5), ("prod", 5), ("production", 0)] {
         let mut arguments = bench.arguments(&["bump", "pull-request"], &[]);
         arguments[0] = "resume".into();
@@ -23,6 +23,11 @@ fn an_unexpected_destroy_is_typed_for() {
         person.sees("Type `production` to go on");
         person.sees("anything else declines:");
         person.types(&format!("{typed}\n"));
+        if typed == "yes" {
+            person.sees("`yes` is not enough for this");
+            person.sees("anything else declines:");
+            person.types("yes\n");
+        }
         let left = person.leaves();
         assert_eq!(left.code, code, "{typed}: {}", left.text);
         left.terminal_is_restored();

@@ -188,6 +188,6 @@ fn a_push_that_never_arrived() {
     let done = bench.deploy();
     assert!(!server.awaits(), "the cut never happened");
     bench.is_deployed(&done);
-    assert!(done.stderr.contains("looked again: it did not take effect"), "{}", done.stderr);
+    assert!(done.stderr.contains("looked up: it took no effect: push"), "{}", done.stderr);
     assert_eq!(server.pushes(), 3);
 }
