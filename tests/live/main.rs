@@ -13,7 +13,6 @@ mod notify;
 #[path = "../it/terminal/person.rs"]
 mod person;
 mod registry;
-#[expect(dead_code, reason = "as above")]
 #[path = "../it/support/mod.rs"]
 mod stage;
 mod support;
