@@ -69,7 +69,8 @@ fn restore_waits_for_an_orphaned_apply_and_gives_back() {
     slow.go();
     let done = live.ended();
     assert_eq!(done.code, 0, "{}", done.stderr);
-    assert!(!done.stderr.contains("not finished"), "{}", done.stderr);
+    let told = stage.run(&["show", &run(&stage)]).stdout;
+    assert!(!told.contains("not finished") && told.contains("(apply): ✔ done"), "{told}");
     let stays = format!("{NEW} is deployed; its version stays in the checkout until its pull request is opened");
     assert!(done.stderr.contains(&stays), "{}", done.stderr);
     nothing_held(&stage);
