@@ -31,7 +31,7 @@ pub fn next_command(history: &History, _: Scenario) -> Vec<String> {
 }
 
 pub fn panic(history: &History, _: Scenario) -> Vec<String> {
-    let words = ["panicked at", "the step broke", "report this as a bug"];
+    let words = ["catalog-deploy broke", "panicked at", "the step broke", "report this as a bug"];
     let broke = |ended: &&Ended| words.iter().any(|word| ended.stderr.contains(word));
     history.commands.iter().filter(broke).map(|ended| format!("`{}`:\n{}", ended.command, ended.stderr)).collect()
 }
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn a_panic_is_found() {
         let mut forged = Forged::deploy();
-        forged.history.commands[1].stderr = "thread 'main' panicked at src/x.rs".into();
+        forged.history.commands[1].stderr = "error: catalog-deploy broke at src/x.rs:1:2".into();
         assert_eq!(rules(&forged.history()), ["panic"]);
     }
 
