@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use super::ServiceError;
 pub(crate) use capture::{Capture, last_lines};
 pub(crate) use inherited::{all_inherited, inherited};
-pub use record::{RECORD_CHILD, record_child};
+pub use record::{RECORD_CHILD, record_child, write_durably};
 pub use run::Commands;
 pub use secret::print_secret;
 

@@ -12,7 +12,7 @@ use crate::adapters::prompt::Prompt;
 use crate::adapters::{Readers, World};
 use crate::event::{Event, Evidence, StepResult};
 use crate::facts::{Fact, Parameters};
-use crate::journal::status::{EffectState, LOCK_STEP, StepState};
+use crate::journal::status::{LOCK_STEP, StepState};
 use crate::plan::approval::Consent;
 use crate::plan::{Plan, PlannedStep};
 use crate::runbook::Runbook;
@@ -271,12 +271,7 @@ impl<'a> Run<'a> {
             return true;
         }
         let looks_only = planned.step.undo() == Undo::Nothing && !planned.head.gate;
-        // A process died while it gave back what this step took: it may not be as the step left it.
-        let given_back = state.held.iter().filter(|held| held.step == planned.head.id).any(|held| {
-            let returns = |effect: &EffectState| effect.returns.as_ref() == Some(&held.id);
-            state.effects.values().any(|it| returns(it) && !it.without_effect())
-        });
-        ended && !(looks_only && before_apply) && !given_back
+        ended && !(looks_only && before_apply)
     }
 
     async fn step(&self, index: usize, planned: &PlannedStep) -> Result<StepResult, Trouble> {

@@ -23,7 +23,7 @@ use crate::adapters::{Cause, ServiceError, Writers};
 use crate::event::{Evidence, Question, Refusal, Strength};
 use crate::facts::{FactKind, Held, Parameters, Place, Thing};
 use crate::runbook::schema::AirflowService;
-use crate::step::{Act, Decision, Effect, Finding, Look, Returned, Step, Trouble, Undo, Wait};
+use crate::step::{Act, Decision, Effect, Finding, Look, Returned, Settled, Step, Trouble, Undo, Wait};
 
 /// A refresh is between two sensors for minutes.
 const MOVED_ON_WAIT: Duration = Duration::from_secs(600);
@@ -245,6 +245,18 @@ impl Step for DagsHold {
         let verdict = dags_clear::judged(airflow, service, look.parameters).await?;
         self.release(&act, &ours, &verdict).await?;
         Ok(())
+    }
+
+    /// Pauses are made one after the other, and a lost answer ends them: the one in doubt is the last that was begun.
+    async fn settle(&self, look: Look<'_>) -> Result<Settled, Trouble> {
+        let Some(dag) = own(&look).filter_map(paused_dag).last() else { return Ok(Settled::NoEffect) };
+        match look.readers.airflow.dag(dag).await {
+            Ok(now) if now.is_paused => Ok(Settled::TookEffect(Vec::new())),
+            Ok(_) => Ok(Settled::NoEffect),
+            // Gone, or hidden: that is judged when it is given back.
+            Err(error) if error.not_found() => Ok(Settled::NoEffect),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn give_back(&self, act: &Act<'_>, held: &Held) -> Result<Returned, Trouble> {

@@ -2,10 +2,10 @@
 //!
 //! Exit codes do not tell (`just` says 130 for whatever its child did), and with the flag false every plan fails.
 
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::adapters::checkout::{Location, Plan, Planned, PlannedChange};
+use crate::adapters::process::write_durably;
 use crate::step::{Look, Trouble};
 use crate::steps::infrastructure::{infrastructure, literal, target};
 use crate::steps::transcript::Transcript;
@@ -64,6 +64,7 @@ pub fn remember_approved(look: &Look<'_>, plan: &Plan) -> Result<(), Trouble> {
     let file = approved_file(look);
     let bytes = serde_json::to_vec(plan).map_err(|error| error.to_string());
     let written = match bytes {
+        // The intent that follows is there after a power cut: without this nobody could tell "not at all" from "partly".
         Ok(bytes) => write_durably(&file, &bytes).map_err(|error| error.to_string()),
         Err(error) => Err(error),
     };
@@ -71,15 +72,6 @@ pub fn remember_approved(look: &Look<'_>, plan: &Plan) -> Result<(), Trouble> {
         what: format!("could not keep the approved plan in {}: {error}", file.display()),
         next: "make room on the disk, then `catalog-deploy resume`; nothing was applied".into(),
     })
-}
-
-/// There after a power cut: the intent that follows is, and without this nobody could tell "not at all" from "partly".
-fn write_durably(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = std::fs::File::create(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    std::fs::File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
 fn approved(look: &Look<'_>) -> Option<Plan> {

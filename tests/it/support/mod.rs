@@ -11,7 +11,8 @@ use catalog_deploy::cli::rehearse::configure;
 use catalog_deploy::rehearsal::{Fault, Options, World};
 use tokio::sync::oneshot;
 
-const GATES: [&str; 10] = [
+/// Every gate of `prod`, answered beforehand.
+pub const GATES: [&str; 10] = [
     "--approve",
     "publish",
     "--approve",

@@ -7,23 +7,11 @@ use catalog_deploy::rehearsal::Fault;
 
 use super::between::Between;
 use super::description::description;
-use super::stage::{Done, Stage};
+use super::stage::{Done, GATES, Stage};
 
 const APP: &str = "WordPress/openverse";
 const NEW: &str = "rel-2024.09.30.10.20.30";
 const EARLIER: &str = "rel-2024.09.09.23.00.57";
-const GATES: [&str; 10] = [
-    "--approve",
-    "publish",
-    "--approve",
-    "bump",
-    "--approve",
-    "apply",
-    "--approve",
-    "changelog",
-    "--approve",
-    "pull-request",
-];
 
 struct Watched {
     stage: Stage,
