@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 
-use super::airflow::{Activity, AirflowRead, AirflowWrite, Dag, Health, ImportError};
+use super::airflow::{Activity, AirflowRead, AirflowWrite, Dag, Health, ImportError, PauseEntry};
 use super::registry::{Manifest, RegistryRead};
 use super::sentry::{Issue, SentryRead};
 use super::{Cause, ServiceError};
@@ -52,6 +52,9 @@ impl AirflowRead for Absent {
         none("Airflow", "airflow")
     }
     async fn dag(&self, _: &str) -> Result<Dag, ServiceError> {
+        none("Airflow", "airflow")
+    }
+    async fn last_paused(&self, _: &str) -> Result<Option<PauseEntry>, ServiceError> {
         none("Airflow", "airflow")
     }
     async fn import_errors(&self) -> Result<Vec<ImportError>, ServiceError> {

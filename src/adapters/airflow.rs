@@ -23,6 +23,18 @@ pub struct Dag {
     pub is_paused: bool,
 }
 
+/// One setting of a DAG's `is_paused`, as Airflow's audit log has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PauseEntry {
+    pub paused: bool,
+    /// The account; for `airflow dags pause` the user of the machine.
+    pub by: String,
+    /// Whether that is this client's own account. `None` where it does not know its name (a token).
+    pub ours: Option<bool>,
+    /// By the server's clock.
+    pub at: Timestamp,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DagRun {
     pub dag_id: String,
@@ -86,6 +98,9 @@ pub trait AirflowRead: Send + Sync {
     async fn activity(&self) -> Result<Activity>;
     /// `NotFound` also where this account may not see it.
     async fn dag(&self, dag_id: &str) -> Result<Dag>;
+    /// Who set `is_paused` last, by the audit log. `None` where the log has nothing of it. `Forbidden` for an account that
+    /// may not read it. The requests of the API itself are logged since 2.9.
+    async fn last_paused(&self, dag_id: &str) -> Result<Option<PauseEntry>>;
     async fn import_errors(&self) -> Result<Vec<ImportError>>;
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::airflow::{self, Activity, AirflowRead, Dag, Health, ImportError};
+use super::airflow::{self, Activity, AirflowRead, Dag, Health, ImportError, PauseEntry};
 use super::checkout::{self, Arguments, Attribute, CheckoutRead, Location, Planned, Standing, Tree};
 use super::kept::Kept;
 use super::process::LineSink;
@@ -100,6 +100,10 @@ impl AirflowRead for Airflow {
     }
     async fn dag(&self, dag_id: &str) -> airflow::Result<Dag> {
         once(&self.dags, dag_id.into(), self.inner.dag(dag_id)).await
+    }
+    async fn last_paused(&self, dag_id: &str) -> airflow::Result<Option<PauseEntry>> {
+        // After a crash only, which no preview looks at.
+        self.inner.last_paused(dag_id).await
     }
     async fn import_errors(&self) -> airflow::Result<Vec<ImportError>> {
         once(&self.import_errors, (), self.inner.import_errors()).await

@@ -111,7 +111,7 @@ impl Run<'_> {
     pub(super) fn settle(&self, step: &str, took_effect: bool) -> Result<(), Trouble> {
         let ended = || if took_effect { Ended::Done } else { Ended::NotSeen };
         let open = self.recorder.state().open_effects(step);
-        open.iter().try_for_each(|effect| self.recorder.ended(effect, ended()))
+        open.iter().try_for_each(|effect| self.recorder.ended(&effect.id, ended()))
     }
 
     /// A look that nobody answered: worse where something hangs on it.

@@ -38,6 +38,7 @@ impl Run<'_> {
         let deadline = since + self.readers().clock.scaled(patience);
         let mut waited = false;
         loop {
+            let asked = self.readers().clock.uptime();
             let tried = match self.try_lock(&reference).await {
                 // A failed poll is not a failed wait. Nothing was pushed: the look comes first.
                 Err(Trouble::Service(error))
@@ -54,7 +55,7 @@ impl Run<'_> {
             };
             match tried {
                 Taken::Ours(state) => {
-                    self.lock_seen_now();
+                    self.lock_seen_at(asked);
                     self.saw(LOCK_STEP, Evidence::verified(format!("{reference} taken ({})", short(&state.commit))));
                     return self.finish_lock(StepResult::Changed);
                 }
@@ -141,11 +142,8 @@ impl Run<'_> {
             return Ok(());
         }
         let run = self.recorder.state().run;
-        match readers.lock.holder().await? {
-            Some(state) if state.record.run == run => {
-                self.lock_seen_now();
-                Ok(())
-            }
+        match self.holder().await? {
+            Some(state) if state.record.run == run => Ok(()),
             Some(state) => {
                 let age = age(&state, readers.clock.now());
                 Err(locked(&state, &age, &self.runbook_name()))
@@ -168,16 +166,29 @@ impl Run<'_> {
             return Ok(());
         }
         let run = self.recorder.state().run;
-        match readers.lock.holder().await? {
+        match self.holder().await? {
             Some(state) if state.record.run != run => {
                 let age = age(&state, readers.clock.now());
                 Err(locked(&state, &age, &self.runbook_name()))
             }
-            Some(_) => {
-                self.lock_seen_now();
-                Ok(())
+            _ => Ok(()),
+        }
+    }
+
+    /// Who holds the lock. An answer is as old as its question: a laptop that slept in between asks once more.
+    async fn holder(&self) -> Result<Option<LockState>, Trouble> {
+        let readers = self.readers();
+        let ask = async || -> Result<_, Trouble> {
+            let asked = readers.clock.uptime();
+            let holder = readers.lock.holder().await?;
+            if holder.as_ref().is_some_and(|state| state.record.run == self.recorder.state().run) {
+                self.lock_seen_at(asked);
             }
-            None => Ok(()),
+            Ok((holder, readers.clock.uptime().saturating_sub(asked)))
+        };
+        match ask().await? {
+            (holder, age) if age < FRESH => Ok(holder),
+            _ => Ok(ask().await?.0),
         }
     }
 

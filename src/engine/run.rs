@@ -83,8 +83,8 @@ impl<'a> Run<'a> {
         *self.lock_seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn lock_seen_now(&self) {
-        *self.lock_seen.lock().unwrap_or_else(PoisonError::into_inner) = self.readers().clock.uptime();
+    pub(super) fn lock_seen_at(&self, uptime: Duration) {
+        *self.lock_seen.lock().unwrap_or_else(PoisonError::into_inner) = uptime;
     }
 
     pub(super) fn under_way(&self) -> Option<String> {

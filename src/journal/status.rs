@@ -60,6 +60,8 @@ fn next(state: &StepState, step: Move, result: Option<&StepResult>) -> Option<St
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EffectState {
     pub step: String,
+    /// When it was intended.
+    pub at: Timestamp,
     pub what: String,
     /// `None`: intended, and nobody wrote down how it ended.
     pub ended: Option<Ended>,
@@ -81,6 +83,14 @@ impl EffectState {
     pub fn in_doubt(&self) -> bool {
         !self.ended.as_ref().is_some_and(|ended| *ended == Ended::Done || ended.without_effect())
     }
+}
+
+/// An effect whose end is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenEffect {
+    pub id: String,
+    /// When it was intended, by this machine's clock.
+    pub at: Timestamp,
 }
 
 /// How the last process of a run ended it.
@@ -214,6 +224,7 @@ impl RunState {
             Event::Intent { step, effect, what, holds, keeps, returns, forever } => {
                 let state = EffectState {
                     step: step.clone(),
+                    at: stamped.at,
                     what: what.clone(),
                     ended: None,
                     returns: returns.clone(),
@@ -348,13 +359,14 @@ impl RunState {
         effects.last().is_some_and(|(_, it)| it.returns.is_none() && it.ended == Some(Ended::Done))
     }
 
-    /// Ids of the effects of one step whose end is not known, oldest first; those that give back are left out.
-    pub fn open_effects(&self, step: &str) -> Vec<String> {
+    /// The effects of one step whose end is not known, oldest first; those that give back are left out.
+    pub fn open_effects(&self, step: &str) -> Vec<OpenEffect> {
         let open = |(id, effect): (&String, &EffectState)| {
-            (effect.step == step && effect.in_doubt() && effect.returns.is_none()).then(|| id.clone())
+            let open = effect.step == step && effect.in_doubt() && effect.returns.is_none();
+            open.then(|| OpenEffect { id: id.clone(), at: effect.at })
         };
-        let mut open: Vec<String> = self.effects.iter().filter_map(open).collect();
-        open.sort_by_key(|id| number(id));
+        let mut open: Vec<OpenEffect> = self.effects.iter().filter_map(open).collect();
+        open.sort_by_key(|effect| number(&effect.id));
         open
     }
 

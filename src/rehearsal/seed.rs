@@ -254,6 +254,7 @@ fn airflow(options: &Options) -> Airflow {
         dags,
         runs: Vec::new(),
         tasks: Vec::new(),
+        pauses: Vec::new(),
         import_errors: vec![(
             "/opt/airflow/catalog/dags/providers/old_provider.py".into(),
             "Traceback (most recent call last):\n  File \"old_provider.py\", line 3, in <module>\n\

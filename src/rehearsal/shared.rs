@@ -18,6 +18,8 @@ pub(super) const INFRASTRUCTURE: &str = "WordPress/openverse-infrastructure";
 pub(super) const IMAGE: &str = "wordpress/openverse-catalog";
 /// The person whose token it is.
 pub(super) const VIEWER: &str = "maintainer";
+/// Somebody else, who looks after the same Airflow.
+pub(super) const COLLEAGUE: &str = "colleague";
 /// The account that opens changelog pull requests.
 pub(super) const BOT: &str = "openverse-bot";
 

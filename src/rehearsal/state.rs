@@ -112,6 +112,15 @@ pub struct DagRun {
     pub at: Timestamp,
 }
 
+/// Somebody set `is_paused` of a DAG.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PauseEntry {
+    pub at: Timestamp,
+    pub dag_id: String,
+    pub paused: bool,
+    pub by: String,
+}
+
 /// A task instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Task {
@@ -140,11 +149,23 @@ pub struct Airflow {
     pub dags: Vec<Dag>,
     pub runs: Vec<DagRun>,
     pub tasks: Vec<Task>,
+    /// What the audit log has of pausing, oldest first.
+    pub pauses: Vec<PauseEntry>,
     /// File name and trace.
     pub import_errors: Vec<(String, String)>,
     pub instance: Instance,
     /// JWTs given out.
     pub tokens: HashSet<String>,
+}
+
+impl Airflow {
+    /// Sets it, as the account `by`, and logs that.
+    pub fn set_paused(&mut self, dag_id: &str, paused: bool, by: &str) {
+        for dag in self.dags.iter_mut().filter(|dag| dag.dag_id == dag_id) {
+            dag.paused = paused;
+            self.pauses.push(PauseEntry { at: Timestamp::now(), dag_id: dag_id.into(), paused, by: by.into() });
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use super::infrastructure::{self, Tools};
 use super::registry::sha256;
 use super::server::{self, Running};
-use super::shared::{APPLICATION, INFRASTRUCTURE, Secrets, Shared, VIEWER};
+use super::shared::{APPLICATION, COLLEAGUE, INFRASTRUCTURE, Secrets, Shared, VIEWER};
 use super::state::{Pull, Release, SentryIssue, State, WorkflowRun};
 use super::watch::{Watch, Watcher};
 use super::{Fault, Options, RequestLogEntry, airflow, github, registry, seed};
@@ -196,8 +196,7 @@ impl World {
 
     /// As somebody in Airflow's UI would.
     pub fn set_paused(&self, dag: &str, paused: bool) {
-        let mut state = self.shared.state();
-        state.airflow.dags.iter_mut().filter(|known| known.dag_id == dag).for_each(|known| known.paused = paused);
+        self.shared.state().airflow.set_paused(dag, paused, COLLEAGUE);
     }
 
     /// Adds a pull request as it is, with the next number of its repository, which is returned.

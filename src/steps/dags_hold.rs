@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod tests;
+mod whose;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -14,6 +15,7 @@ use async_trait::async_trait;
 use futures::future::try_join_all;
 use sha2::{Digest, Sha256};
 
+use self::whose::Whose;
 use super::dag_rules::{self, Verdict};
 use super::dags_clear::{self, POLL};
 use super::infrastructure::held_at;
@@ -251,7 +253,7 @@ impl Step for DagsHold {
     async fn settle(&self, look: Look<'_>) -> Result<Settled, Trouble> {
         let Some(dag) = own(&look).filter_map(paused_dag).last() else { return Ok(Settled::NoEffect) };
         match look.readers.airflow.dag(dag).await {
-            Ok(now) if now.is_paused => Ok(Settled::TookEffect(Vec::new())),
+            Ok(now) if now.is_paused => whose_pause(&look, dag).await,
             Ok(_) => Ok(Settled::NoEffect),
             // Gone, or hidden: that is judged when it is given back.
             Err(error) if error.not_found() => Ok(Settled::NoEffect),
@@ -286,6 +288,27 @@ impl Step for DagsHold {
         act.change(Effect::new(format!("unpause DAG {dag}")), |writers| set_paused(writers, name, false)).await?;
         Ok(Returned::Back(format!("{dag} is unpaused again")))
     }
+}
+
+/// A colleague may have paused it since: what is not ours is not unpaused.
+async fn whose_pause(look: &Look<'_>, dag: &str) -> Result<Settled, Trouble> {
+    let Some(effect) = look.open.last() else { return Ok(Settled::TookEffect(Vec::new())) };
+    let whose = match look.readers.airflow.last_paused(dag).await {
+        Ok(newest) => whose::judge(newest, effect.at),
+        Err(error) if error.passing() => return Err(error.into()),
+        Err(error) => Whose::Unknown(format!("its audit log cannot be read: {error}")),
+    };
+    Ok(match whose {
+        Whose::Ours => Settled::TookEffect(Vec::new()),
+        Whose::Theirs(told) => {
+            look.saw(Evidence::warning(format!("{dag} was {told}, after this run was about to: it stays theirs")));
+            Settled::NoEffect
+        }
+        Whose::Unknown(why) => Settled::Unknown(Refusal {
+            what: format!("{dag} is paused, and whether by this run or by somebody else Airflow does not tell: {why}"),
+            next: format!("ask who else pauses {dag}"),
+        }),
+    })
 }
 
 /// Sets the value and believes only the server's own word for it.

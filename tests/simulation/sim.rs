@@ -163,6 +163,7 @@ impl Sim {
         self.alive().await;
         let (number, fault, there, back) = self.state().draw(&what, writes);
         let error = |cause| ServiceError::new(service, what.clone(), cause);
+        let sent = self.state().world.now;
         tokio::time::sleep(there).await;
         if self.state().death == Some(Death::Request(number, false)) {
             self.dies(&format!("#{number} {what}, before it took effect"));
@@ -186,6 +187,7 @@ impl Sim {
             let intents = if writes { self.intents(&run) } else { Vec::new() };
             let mut state = self.state();
             state.world.intents = intents;
+            state.world.sent = sent;
             let answer = effect(&mut state.world);
             let now = state.world.now;
             let told = answer.as_ref().err().map_or("ok".to_owned(), ToString::to_string);

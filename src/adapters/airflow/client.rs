@@ -10,7 +10,10 @@ use tokio::sync::Mutex;
 
 use super::address::{self, HINT, encoded, hinted};
 use super::paging::{self, Page};
-use super::{ACTIVE_STATES, Activity, AirflowRead, AirflowWrite, Dag, Health, ImportError, Result, ServiceError, wire};
+use super::{
+    ACTIVE_STATES, Activity, AirflowRead, AirflowWrite, Dag, Health, ImportError, PauseEntry, Result, ServiceError,
+    wire,
+};
 use crate::adapters::Cause;
 use crate::adapters::http::{self, Answer, Http, Patience};
 
@@ -329,6 +332,23 @@ impl AirflowRead for AirflowClient {
         let dag: wire::WireDag =
             self.get(generation, &format!("{}/dags/{}", generation.root(), encoded(dag_id))).await?;
         Ok(dag.into())
+    }
+
+    async fn last_paused(&self, dag_id: &str) -> Result<Option<PauseEntry>> {
+        let generation = self.generation().await?;
+        let events = match generation {
+            // One parameter, and one for each.
+            Generation::V1 => format!("included_events={}", wire::PAUSING.join(",")),
+            Generation::V2 => wire::PAUSING.map(|event| format!("included_events={event}")).join("&"),
+        };
+        let dag = encoded(dag_id);
+        let path = format!("{}/eventLogs?dag_id={dag}&{events}&order_by=-event_log_id&limit={PAGE}", generation.root());
+        let log: wire::EventLogs = self.get(generation, &path).await?;
+        let account = match &self.auth {
+            AirflowAuth::Password { username, .. } => Some(username.as_str()),
+            AirflowAuth::Anonymous | AirflowAuth::Token(_) => None,
+        };
+        Ok(log.event_logs.into_iter().find_map(|entry| entry.pause(account)))
     }
 
     async fn import_errors(&self) -> Result<Vec<ImportError>> {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Component, Dag, DagRun, Health, ImportError, TaskInstance};
+use super::{Component, Dag, DagRun, Health, ImportError, PauseEntry, TaskInstance};
 
 #[derive(Deserialize)]
 pub(super) struct Version {
@@ -29,6 +29,41 @@ pub(super) struct WireDag {
 impl From<WireDag> for Dag {
     fn from(wire: WireDag) -> Self {
         Self { dag_id: wire.dag_id, is_paused: wire.is_paused }
+    }
+}
+
+/// Events of the audit log that set `is_paused`: of the API (`www/decorators.py` of 2.10 puts `api.` or `ui.` before the
+/// name, 3.x and 2.9 do not), of the grid of 2.x, and of `airflow dags pause`.
+pub(super) const PAUSING: [&str; 6] =
+    ["patch_dag", "api.patch_dag", "ui.patch_dag", "paused", "cli_dag_pause", "cli_dag_unpause"];
+
+#[derive(Deserialize)]
+pub(super) struct EventLogs {
+    pub event_logs: Vec<WireEventLog>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct WireEventLog {
+    event: String,
+    owner: Option<String>,
+    when: Option<String>,
+    /// JSON in a string: what was sent, without the DAG's id.
+    extra: Option<String>,
+}
+
+impl WireEventLog {
+    /// `None` where the entry is not about pausing, or cannot be read. `account` is our own.
+    pub fn pause(self, account: Option<&str>) -> Option<PauseEntry> {
+        let paused = match self.event.as_str() {
+            "cli_dag_pause" => true,
+            "cli_dag_unpause" => false,
+            _ => serde_json::from_str::<Value>(self.extra.as_deref()?).ok()?.get("is_paused")?.as_bool()?,
+        };
+        let by = self.owner?;
+        // A user of the machine may be named as the account is.
+        let api = !self.event.starts_with("cli_");
+        let ours = account.map(|account| api && account == by);
+        Some(PauseEntry { paused, by, ours, at: timestamp(self.when.as_deref()?)? })
     }
 }
 

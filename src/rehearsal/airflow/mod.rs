@@ -19,8 +19,8 @@ pub(super) use instance::{deployed_tag, observe};
 pub(super) use v2::base64;
 
 use super::answer::{self, Parameters};
-use super::shared::Shared;
-use super::state::{Dag, DagRun, Task};
+use super::shared::{Shared, VIEWER};
+use super::state::{Dag, DagRun, PauseEntry, Task};
 use super::timeline::Happening;
 use super::{AirflowEdition, Fault, seed};
 
@@ -154,13 +154,20 @@ fn dag(shared: &Shared, dag_id: &str) -> Found {
     }
 }
 
+/// Pausing of one DAG by the audit log, the newest first, each with its number; `None` where this account may not read it.
+fn pauses(shared: &Shared, dag_id: &str) -> Option<Vec<(usize, PauseEntry)>> {
+    if shared.has(Fault::BlindAccount) {
+        return None;
+    }
+    let state = shared.state();
+    let of = state.airflow.pauses.iter().cloned().enumerate().filter(|(_, entry)| entry.dag_id == dag_id);
+    Some(of.rev().take(LARGEST_PAGE).collect())
+}
+
 /// Sets it and lets follow what a fault has in store.
 fn pause(shared: &Shared, dag_id: &str, paused: bool) -> Found {
     if let Found::Dag(_) = dag(shared, dag_id) {
-        let mut state = shared.state();
-        for dag in state.airflow.dags.iter_mut().filter(|dag| dag.dag_id == dag_id) {
-            dag.paused = paused;
-        }
+        shared.state().airflow.set_paused(dag_id, paused, VIEWER);
     }
     if paused && dag_id == "image_data_refresh" && shared.once(Fault::RefreshMovesOn) {
         moves_on(shared, dag_id);

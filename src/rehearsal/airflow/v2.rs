@@ -106,6 +106,7 @@ fn api(shared: &Shared, asked: &Asked<'_>, rest: &[&str], is_get: bool) -> Respo
         ["dags", _, "dagRuns"] => &["limit", "offset", "state", "order_by", "start_date_gte", "fields"],
         ["dags", _, "dagRuns", _, "taskInstances"] => &["limit", "offset", "state", "order_by", "pool", "queue"],
         ["importErrors"] => &["limit", "offset", "order_by"],
+        ["eventLogs"] => &["limit", "offset", "order_by", "dag_id", "event", "owner", "after", "included_events"],
         ["dags", _] => &["update_mask", "fields"],
         _ => &[],
     };
@@ -133,7 +134,8 @@ fn api(shared: &Shared, asked: &Asked<'_>, rest: &[&str], is_get: bool) -> Respo
             posted(shared, asked, "state", TASK_STATES, &TASK_FILTERS, |wanted| tasks(shared, wanted))
         }
         (["importErrors"], _) if is_get => listed(shared, asked, RUN_STATES, |wanted| import_errors(shared, wanted)),
-        (["dags"] | ["dags", _] | ["importErrors"] | ["dags", _, "dagRuns", ..], _) => problem(
+        (["eventLogs"], _) if is_get => event_logs(shared, asked),
+        (["dags"] | ["dags", _] | ["importErrors"] | ["eventLogs"] | ["dags", _, "dagRuns", ..], _) => problem(
             shared,
             405,
             "Method Not Allowed",
@@ -312,6 +314,34 @@ fn task(task: &Task) -> Value {
         "try_number": 1,
         "unixname": "airflow",
     })
+}
+
+fn event_logs(shared: &Shared, asked: &Asked<'_>) -> Response {
+    let events = one(asked.query, "included_events").unwrap_or_default();
+    let logged =
+        if events.split(',').any(|event| event == "api.patch_dag") { one(asked.query, "dag_id") } else { None };
+    let Some(entries) = super::pauses(shared, logged.unwrap_or_default()) else {
+        return problem(shared, 403, "Forbidden", "PermissionDenied", None);
+    };
+    let logs: Vec<Value> = entries
+        .iter()
+        .map(|(id, entry)| {
+            json!({
+                "dag_id": entry.dag_id,
+                "event": "api.patch_dag",
+                "event_log_id": id,
+                "execution_date": null,
+                "extra": json!({ "update_mask": "is_paused", "is_paused": entry.paused }).to_string(),
+                "map_index": null,
+                "owner": entry.by,
+                "run_id": null,
+                "task_id": null,
+                "try_number": null,
+                "when": time(entry.at),
+            })
+        })
+        .collect();
+    answer::json(200, &json!({ "event_logs": logs, "total_entries": logs.len() }))
 }
 
 fn import_errors(shared: &Shared, wanted: &Wanted) -> Value {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::ask::{self, RUN_STATES, TASK_STATES, Wrong};
 use super::{Asked, Found, Wanted, instance, v2::base64};
-use crate::rehearsal::answer::{self, header, object, one};
+use crate::rehearsal::answer::{self, all, header, object, one};
 use crate::rehearsal::shared::{Shared, VIEWER};
 use crate::rehearsal::state::{Dag, DagRun, Task};
 
@@ -113,7 +113,8 @@ fn api(shared: &Shared, asked: &Asked<'_>, rest: &[&str], is_get: bool) -> Respo
             posted(asked, "state", TASK_STATES, |wanted| tasks(shared, wanted))
         }
         (["importErrors"], _) if is_get => listed(asked, &[], |wanted| import_errors(shared, wanted)),
-        (["dags"] | ["dags", _] | ["importErrors"] | ["dags", _, "dagRuns", ..], _) => {
+        (["eventLogs"], _) if is_get => event_logs(shared, asked),
+        (["dags"] | ["dags", _] | ["importErrors"] | ["eventLogs"] | ["dags", _, "dagRuns", ..], _) => {
             detail(405, "Method Not Allowed")
         }
         _ => nowhere("API route not found"),
@@ -302,6 +303,36 @@ fn task(task: &Task) -> Value {
         "triggerer_job": null,
         "dag_version": version,
     })
+}
+
+fn event_logs(shared: &Shared, asked: &Asked<'_>) -> Response {
+    let logged = if all(asked.query, "included_events").contains(&"patch_dag".into()) {
+        one(asked.query, "dag_id")
+    } else {
+        None
+    };
+    let Some(entries) = super::pauses(shared, logged.unwrap_or_default()) else { return detail(403, "Forbidden") };
+    let logs: Vec<Value> = entries
+        .iter()
+        .map(|(id, entry)| {
+            json!({
+                "event_log_id": id,
+                "when": time(entry.at),
+                "dag_id": entry.dag_id,
+                "task_id": null,
+                "run_id": null,
+                "map_index": null,
+                "try_number": null,
+                "event": "patch_dag",
+                "logical_date": null,
+                "owner": entry.by,
+                "extra": json!({ "is_paused": entry.paused, "method": "PATCH" }).to_string(),
+                "dag_display_name": entry.dag_id,
+                "task_display_name": null,
+            })
+        })
+        .collect();
+    answer::json(200, &json!({ "event_logs": logs, "total_entries": logs.len() }))
 }
 
 fn import_errors(shared: &Shared, wanted: &Wanted) -> Value {

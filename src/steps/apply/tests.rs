@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::adapters::Readers;
-use crate::adapters::airflow::{Activity, AirflowRead, Dag, Health, ImportError};
+use crate::adapters::airflow::{Activity, AirflowRead, Dag, Health, ImportError, PauseEntry};
 use crate::adapters::checkout::{Arguments, Attribute, CheckoutRead, PlannedChange, Result as Answer, Standing};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::github as gh;
@@ -93,6 +93,9 @@ impl AirflowRead for Nobody {
         nobody()
     }
     async fn dag(&self, _: &str) -> Answer<Dag> {
+        nobody()
+    }
+    async fn last_paused(&self, _: &str) -> Answer<Option<PauseEntry>> {
         nobody()
     }
     async fn import_errors(&self) -> Answer<Vec<ImportError>> {

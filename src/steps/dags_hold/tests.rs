@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::adapters::airflow::{Activity, DagRun, Health, ImportError, Result as Answer, TaskInstance};
+use crate::adapters::airflow::{Activity, DagRun, Health, ImportError, PauseEntry, Result as Answer, TaskInstance};
 use crate::facts::Override;
 
 /// Answers its readings in order (the last one for ever); `paused` says what is paused.
@@ -25,6 +25,9 @@ impl AirflowRead for Fake {
     }
     async fn dag(&self, dag_id: &str) -> Answer<Dag> {
         Ok(Dag { dag_id: dag_id.into(), is_paused: self.paused.contains(&dag_id) })
+    }
+    async fn last_paused(&self, _: &str) -> Answer<Option<PauseEntry>> {
+        Ok(None)
     }
     async fn import_errors(&self) -> Answer<Vec<ImportError>> {
         Ok(Vec::new())

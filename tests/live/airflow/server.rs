@@ -179,9 +179,29 @@ impl Airflow {
     pub async fn until(&self, what: &str, done: impl AsyncFn() -> Option<bool>) {
         let deadline = Instant::now() + DEADLINE;
         while done().await != Some(true) {
-            assert!(Instant::now() < deadline, "waited {DEADLINE:?} for {what}\n{}", self.last_words());
+            if Instant::now() >= deadline {
+                panic!(
+                    "waited {DEADLINE:?} for {what}\n{}{}",
+                    self.tasks().await.unwrap_or_default(),
+                    self.last_words()
+                );
+            }
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// A line for each task instance that is more than scheduled.
+    async fn tasks(&self) -> Option<String> {
+        let states = ["queued", "running", "up_for_reschedule", "up_for_retry", "failed", "upstream_failed", "success"];
+        let path = format!("/dags/~/dagRuns/~/taskInstances?limit=100&state={}", states.join("&state="));
+        let all = self.api(Method::GET, &path, None).await?;
+        let mut lines = String::new();
+        for task in all["task_instances"].as_array()? {
+            let [dag, task_id, state, tried, ended] =
+                ["dag_id", "task_id", "state", "try_number", "end_date"].map(|field| &task[field]);
+            lines.push_str(&format!("{dag} {task_id} {state}, try {tried}, ended {ended}\n"));
+        }
+        Some(lines)
     }
 
     fn last_words(&self) -> String {

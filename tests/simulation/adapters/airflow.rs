@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use catalog_deploy::adapters::Cause;
 use catalog_deploy::adapters::airflow::{
-    Activity, AirflowRead, AirflowWrite, Component, Dag, Health, ImportError, Result,
+    Activity, AirflowRead, AirflowWrite, Component, Dag, Health, ImportError, PauseEntry, Result,
 };
 
 use super::Hands;
@@ -56,6 +56,12 @@ impl AirflowRead for Hands {
     async fn dag(&self, dag_id: &str) -> Result<Dag> {
         self.airflow(format!("GET DAG {dag_id}"), false, |world| dag(world, dag_id)).await
     }
+    async fn last_paused(&self, dag_id: &str) -> Result<Option<PauseEntry>> {
+        self.airflow(format!("GET event logs of {dag_id}"), false, |world| {
+            Ok(world.airflow.pauses.get(dag_id).cloned())
+        })
+        .await
+    }
     async fn import_errors(&self) -> Result<Vec<ImportError>> {
         self.airflow("GET import errors".into(), false, |_| Ok(Vec::new())).await
     }
@@ -68,7 +74,7 @@ impl AirflowWrite for Hands {
             let was = dag(world, dag_id)?.is_paused;
             let by = Actor::Run(world.process);
             world.record(by, Change::Paused { dag: dag_id.into(), paused, was });
-            world.airflow.set_paused(dag_id, paused);
+            world.airflow.set_paused(dag_id, paused, true, world.now);
             dag(world, dag_id)
         })
         .await

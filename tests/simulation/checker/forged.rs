@@ -17,6 +17,7 @@ fn by_us(change: Change, step: &str) -> Happened {
         intents: vec![step.into()],
         holder: Some(RUN.into()),
         held_for: 90_000,
+        on_its_way: 0,
         flag: "false".into(),
         applying: false,
     }

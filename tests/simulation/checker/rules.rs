@@ -26,8 +26,8 @@ pub const RULES: [(&str, Rule); 14] = [
     ("every process ends, and the run comes to rest", comes_to_rest),
 ];
 
-/// A look at the lock may be this old, in milliseconds, and the request may have been on its way for some time.
-const FRESH: i64 = 10_000 + 60_000;
+/// A look at the lock may be this old when a request is begun, in milliseconds.
+const FRESH: i64 = 10_000;
 
 fn ours<'a>(case: &Case<'a>) -> impl DoubleEndedIterator<Item = &'a Happened> {
     case.history.iter().filter(|it| matches!(it.actor, Actor::Run(_)))
@@ -67,7 +67,8 @@ pub fn under_the_lock(case: &Case<'_>) -> Option<String> {
             Change::Paused { paused: false, .. } => it.holder.is_none(),
             _ => false,
         };
-        (!held && !gives_back && it.held_for > FRESH).then(|| format!("{it:?} while the lock was not ours"))
+        (!held && !gives_back && it.held_for - it.on_its_way > FRESH)
+            .then(|| format!("{it:?} while the lock was not ours"))
     })
 }
 
@@ -182,34 +183,44 @@ pub fn lock_last(case: &Case<'_>) -> Option<String> {
     })
 }
 
-/// Whether the world is another one by this: what was changed and put back as it was is not.
-fn net(changes: &[&Happened]) -> bool {
+/// Whether the world is another one by this: what was changed and put back as it was is not. What somebody writes into
+/// the file while a command of ours is at work on it goes with what that command did.
+fn net(history: &[Happened], mine: impl Fn(&&Happened) -> bool) -> bool {
     let mut paused = BTreeSet::new();
-    let mut file: Option<(String, String)> = None;
-    let mut now: Option<(String, String)> = None;
-    for it in changes {
-        match &it.change {
-            Change::Lock { .. } | Change::ApplyEnded { .. } => {}
-            Change::File { version, flag, .. } => {
-                file.get_or_insert((version.0.clone(), flag.0.clone()));
-                now = Some((version.1.clone(), flag.1.clone()));
+    let mut others = BTreeSet::new();
+    let mut now = None;
+    for it in history {
+        if let Change::File { version, flag, .. } = &it.change {
+            if others.is_empty() {
+                others.insert((&version.0, &flag.0));
             }
+            let after = (&version.1, &flag.1);
+            if it.actor == Actor::Other {
+                others.insert(after);
+            }
+            now = Some(after);
+        }
+    }
+    for it in history.iter().filter(mine) {
+        match &it.change {
+            Change::Lock { .. } | Change::ApplyEnded { .. } | Change::File { .. } => {}
             Change::Paused { dag, paused: true, was: false } => drop(paused.insert(dag)),
             Change::Paused { dag, .. } => drop(paused.remove(dag)),
             _ => return true,
         }
     }
-    file != now || !paused.is_empty()
+    now.is_some_and(|now| !others.contains(&now)) || !paused.is_empty()
 }
 
 /// Exit 3 says that nothing was changed.
 pub fn refusals_are_clean(case: &Case<'_>) -> Option<String> {
     case.last.ends.iter().find_map(|(number, _, end)| {
         let End::Ended(outcome) = end else { return None };
-        let until = |it: &&Happened| matches!(it.actor, Actor::Run(by) if by <= *number);
-        let changes: Vec<&Happened> = case.history.iter().filter(until).collect();
-        (outcome.exit == 3 && net(&changes))
-            .then(|| format!("process {number} says \"{}\": {changes:?}", outcome.message))
+        let after = |it: &Happened| matches!(it.actor, Actor::Run(by) if by > *number);
+        let until = case.history.iter().position(after).unwrap_or(case.history.len());
+        let history = &case.history[..until];
+        (outcome.exit == 3 && net(history, |it| matches!(it.actor, Actor::Run(_))))
+            .then(|| format!("process {number} says \"{}\": {history:?}", outcome.message))
     })
 }
 

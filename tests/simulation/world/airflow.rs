@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use catalog_deploy::adapters::airflow::{Activity, DagRun, TaskInstance};
+use catalog_deploy::adapters::airflow::{Activity, DagRun, PauseEntry, TaskInstance};
 
 use super::infra::moment;
 
 pub struct Airflow {
     /// Whether each DAG is paused.
     pub dags: BTreeMap<String, bool>,
+    /// Who set `is_paused` of each DAG last.
+    pub pauses: BTreeMap<String, PauseEntry>,
     pub runs: Vec<DagRun>,
     pub tasks: Vec<TaskInstance>,
     pub version: String,
@@ -25,15 +27,22 @@ impl Airflow {
         let names = ["audio_data_refresh", "flickr_workflow", "image_data_refresh"];
         let short = "production_elasticsearch_cluster_healthcheck";
         let dags = names.into_iter().chain([short]).map(|dag| (dag.to_owned(), false)).collect();
-        Self { dags, runs: Vec::new(), tasks: Vec::new(), version: "2.9.3".into(), up_from: Some(-3_600_000), skew: 0 }
+        let pauses = BTreeMap::new();
+        let up_from = Some(-3_600_000);
+        Self { dags, pauses, runs: Vec::new(), tasks: Vec::new(), version: "2.9.3".into(), up_from, skew: 0 }
     }
 
     pub fn up(&self, now: i64) -> bool {
         self.up_from.is_some_and(|from| now >= from)
     }
 
-    pub fn set_paused(&mut self, dag: &str, paused: bool) -> Option<bool> {
-        self.dags.insert(dag.to_owned(), paused)
+    /// What it was before; `None` where there is no such DAG.
+    pub fn set_paused(&mut self, dag: &str, paused: bool, ours: bool, now: i64) -> Option<bool> {
+        let known = self.dags.get_mut(dag)?;
+        let by = if ours { "maintainer" } else { "bob" }.to_owned();
+        let at = moment(now + self.skew);
+        self.pauses.insert(dag.into(), PauseEntry { paused, by, ours: Some(ours), at });
+        Some(std::mem::replace(known, paused))
     }
 
     /// One run with one task; a refresh waits on its sensor.

@@ -61,6 +61,8 @@ pub struct Happened {
     pub holder: Option<String>,
     /// For how many milliseconds already.
     pub held_for: i64,
+    /// How many milliseconds ago the request was begun: nobody can look at the lock in between.
+    pub on_its_way: i64,
     /// The flag's literal right before.
     pub flag: String,
     /// An apply was at work.

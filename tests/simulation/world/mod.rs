@@ -71,6 +71,8 @@ pub struct World {
     pub process: u32,
     /// Steps whose intent is durable and has no durable outcome, as of the moment.
     pub intents: Vec<String>,
+    /// When the request that takes effect now was begun.
+    pub sent: i64,
     pub tagging_fails: bool,
 }
 
@@ -95,6 +97,7 @@ impl World {
             run: String::new(),
             process: 0,
             intents: Vec::new(),
+            sent: 0,
             tagging_fails: false,
         }
     }
@@ -179,7 +182,7 @@ impl World {
     }
 
     fn other_sets(&mut self, dag: &str, paused: bool) {
-        if let Some(was) = self.airflow.set_paused(dag, paused)
+        if let Some(was) = self.airflow.set_paused(dag, paused, false, self.now)
             && was != paused
         {
             self.record(Actor::Other, Change::Paused { dag: dag.into(), paused, was });
@@ -214,6 +217,7 @@ impl World {
             intents: self.intents.clone(),
             holder: self.lock.as_ref().map(|lock| lock.record.run.clone()),
             held_for: self.now - self.lock_changed,
+            on_its_way: self.now - self.sent,
             flag: self.repo.flag(),
             applying: self.terraform.running(),
         });
