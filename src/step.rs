@@ -117,6 +117,8 @@ pub enum Settled {
     /// It ended, and did some of it: no longer under way, and not undone either; what is known by that.
     InPart(Vec<Fact>),
     NoEffect,
+    /// It took none, and what is there is somebody else's: nothing is owed for it. Whose, in a sentence.
+    NotOurs(String),
     /// Still at work.
     UnderWay(Wait),
     /// Cannot be told, so a person is asked how it ended.

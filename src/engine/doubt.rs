@@ -59,6 +59,7 @@ impl Run<'_> {
                     return self.settle(id, true);
                 }
                 Ok(Settled::NoEffect) => return self.settle(id, false),
+                Ok(Settled::NotOurs(why)) => return self.surely_without_effect(id, &why),
                 Ok(Settled::Unknown(refusal)) => return self.ask_how_it_ended(planned, refusal).await,
                 Ok(Settled::Stuck(refusal)) => {
                     return Err(Trouble::InDoubt { what: refusal.what, next: refusal.next });
@@ -104,7 +105,17 @@ impl Run<'_> {
             }
         };
         self.recorder.record(Event::DoubtAnswered { step: id.clone(), took_effect })?;
-        self.settle(id, took_effect)
+        if took_effect {
+            return self.settle(id, true);
+        }
+        // Whatever looks like it is somebody else's then, and not to be given back.
+        self.surely_without_effect(id, "a person looked")
+    }
+
+    /// As [`Self::settle`], where not even what the effects took is owed.
+    fn surely_without_effect(&self, step: &str, why: &str) -> Result<(), Trouble> {
+        let open = self.recorder.state().open_effects(step);
+        open.iter().try_for_each(|effect| self.recorder.ended(&effect.id, Ended::Refused { why: why.to_owned() }))
     }
 
     /// Writes down how the effects of `step` that were in doubt ended, now that the world was looked at.

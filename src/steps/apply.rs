@@ -276,7 +276,7 @@ impl Step for Apply {
                 Settled::Unknown(refusal) | Settled::Stuck(refusal) => {
                     return Ok(Finding::new(Decision::Blocked(vec![refusal])));
                 }
-                Settled::InPart(_) | Settled::NoEffect => {}
+                Settled::InPart(_) | Settled::NoEffect | Settled::NotOurs(_) => {}
             }
         }
         if let Some(refusal) = errored_state(&look).await? {

@@ -300,10 +300,7 @@ async fn whose_pause(look: &Look<'_>, dag: &str) -> Result<Settled, Trouble> {
     };
     Ok(match whose {
         Whose::Ours => Settled::TookEffect(Vec::new()),
-        Whose::Theirs(told) => {
-            look.saw(Evidence::warning(format!("{dag} was {told}, after this run was about to: it stays theirs")));
-            Settled::NoEffect
-        }
+        Whose::Theirs(told) => Settled::NotOurs(format!("{dag} was {told}: it stays theirs")),
         Whose::Unknown(why) => Settled::Unknown(Refusal {
             what: format!("{dag} is paused, and whether by this run or by somebody else Airflow does not tell: {why}"),
             next: format!("ask who else pauses {dag}"),

@@ -326,7 +326,7 @@ fn event_logs(shared: &Shared, asked: &Asked<'_>) -> Response {
                 "event": "patch_dag",
                 "logical_date": null,
                 "owner": entry.by,
-                "extra": json!({ "is_paused": entry.paused, "method": "PATCH" }).to_string(),
+                "extra": json!({ "update_mask": "is_paused", "is_paused": entry.paused, "method": "PATCH" }).to_string(),
                 "dag_display_name": entry.dag_id,
                 "task_display_name": null,
             })

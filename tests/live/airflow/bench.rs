@@ -12,9 +12,10 @@ use catalog_deploy::adapters::github::GithubClient;
 use catalog_deploy::adapters::lock::GitRefLock;
 use catalog_deploy::adapters::process::{Commands, LineSink};
 use catalog_deploy::facts::{Facts, Held, Parameters, Place, Thing};
+use catalog_deploy::journal::status::OpenEffect;
 use catalog_deploy::runbook::Runbook;
 use catalog_deploy::runbook::schema::AirflowService;
-use catalog_deploy::step::{Decision, Finding, Look, Step, Trouble};
+use catalog_deploy::step::{Decision, Finding, Look, Settled, Step, Trouble};
 use jiff::Timestamp;
 
 /// Waiting refreshes of this world; `runbooks/prod.toml` names the real ones.
@@ -81,7 +82,16 @@ impl Bench {
     }
 
     pub async fn observe(&self, step: &dyn Step) -> Result<Finding, Trouble> {
-        step.observe(Look {
+        step.observe(self.look(&[])).await
+    }
+
+    /// After a process that died over the effect it had begun at `intended`.
+    pub async fn settle(&self, step: &dyn Step, intended: Timestamp) -> Result<Settled, Trouble> {
+        step.settle(self.look(&[OpenEffect { id: "hold-dags/1".into(), at: intended }])).await
+    }
+
+    fn look<'a>(&'a self, open: &'a [OpenEffect]) -> Look<'a> {
+        Look {
             step: "hold-dags",
             readers: &self.readers,
             runbook: &self.runbook,
@@ -89,14 +99,13 @@ impl Bench {
             facts: &self.facts,
             held: &self.held,
             in_doubt: &[],
-            open: &[],
+            open,
             did: false,
             workspace: self.workspace.path(),
             since: Timestamp::now(),
             emit: &|_| (),
             lines: &self.lines,
-        })
-        .await
+        }
     }
 }
 

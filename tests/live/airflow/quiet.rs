@@ -3,7 +3,7 @@
 use catalog_deploy::adapters::Cause;
 use catalog_deploy::adapters::airflow::{AirflowRead, AirflowWrite};
 use catalog_deploy::facts::{AppliedFact, Fact, ImageFact};
-use catalog_deploy::step::Decision;
+use catalog_deploy::step::{Decision, Settled};
 use catalog_deploy::steps::baseline::Baseline;
 use catalog_deploy::steps::dags_clear::DagsClear;
 use catalog_deploy::steps::dags_hold::DagsHold;
@@ -65,6 +65,7 @@ pub async fn cases(airflow: &Airflow, cases: &mut Cases) {
     cases.passed("nothing runs, and the known DAG proves that it would be seen");
 
     pausing(airflow, cases).await;
+    whose_pause(airflow, cases).await;
     health_of_a_deploy(airflow, cases).await;
     login_page(airflow, cases).await;
 }
@@ -83,6 +84,39 @@ async fn pausing(airflow: &Airflow, cases: &mut Cases) {
     assert!(matches!(error.cause, Cause::Forbidden(_)) && error.surely_refused(), "{error}");
     assert!(!client.dag("long_task").await.unwrap().is_paused);
     cases.passed("pausing what is not there, or with an account that may only read");
+}
+
+/// The audit log tells whose a pause is.
+async fn whose_pause(airflow: &Airflow, cases: &mut Cases) {
+    const DAG: &str = "outside_the_exception";
+    let client = airflow.client("admin");
+    assert_eq!(client.last_paused(DAG).await.unwrap(), None);
+    let intended = Timestamp::now();
+    let mut bench = Bench::new(airflow.client("admin"));
+    bench.held = vec![paused_by_us(DAG)];
+    for paused in [true, false, true] {
+        client.set_paused(DAG, paused).await.unwrap();
+        let last = client.last_paused(DAG).await.unwrap().unwrap();
+        assert_eq!((last.paused, last.by.as_str(), last.ours), (paused, "admin", Some(true)));
+        assert!(last.at.duration_since(intended).abs() < SignedDuration::from_secs(60), "{last:?}");
+    }
+    assert_eq!(bench.settle(&DagsHold::new(), intended).await.unwrap(), Settled::TookEffect(vec![]));
+    cases.passed("a pause of ours, by the audit log");
+
+    airflow.command(&["dags", "pause", DAG]);
+    let last = client.last_paused(DAG).await.unwrap().unwrap();
+    assert_eq!((last.paused, last.ours), (true, Some(false)), "{last:?}");
+    assert!(matches!(bench.settle(&DagsHold::new(), intended).await.unwrap(), Settled::NotOurs(_)));
+    cases.passed("somebody else's pause, by the audit log");
+
+    let error = airflow.client("nobody").last_paused(DAG).await.unwrap_err();
+    assert!(matches!(error.cause, Cause::Forbidden(_)), "{error}");
+    let mut blind = Bench::new(airflow.client("nobody"));
+    blind.held = bench.held;
+    let unread = blind.settle(&DagsHold::new(), intended).await;
+    assert!(!matches!(unread, Ok(Settled::TookEffect(_))), "{unread:?}");
+    cases.passed("an account that may not read the audit log takes no pause for its own");
+    client.set_paused(DAG, false).await.unwrap();
 }
 
 /// Baseline, heartbeat and post-checks over the real health.

@@ -61,6 +61,7 @@ pub struct Airflow {
     client: Client,
     keeper: Child,
     home: tempfile::TempDir,
+    variables: Vec<(String, String)>,
 }
 
 impl Airflow {
@@ -97,23 +98,28 @@ impl Airflow {
             ("USAGE_DATA_COLLECTION__ENABLED", "False".into()),
         ];
         let path = std::env::var("PATH").unwrap();
+        let variables = [
+            ("PATH", format!("{}:{path}", place.join("bin").display())),
+            ("HOME", home.path().display().to_string()),
+            ("LC_ALL", "C.UTF-8".into()),
+            ("PYTHONDONTWRITEBYTECODE", "1".into()),
+            ("_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK", "1".into()),
+            ("AIRFLOW_CONN_GATE", gate.into()),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value)).into_iter();
+        let variables: Vec<_> =
+            variables.chain(settings.map(|(name, value)| (format!("AIRFLOW__{name}"), value))).collect();
         let keeper = Command::new("bash")
             .arg(here.join("serve.sh"))
             .arg(home.path())
             .args(version.parts(port))
             .env_clear()
-            .env("PATH", format!("{}:{path}", place.join("bin").display()))
-            .env("HOME", home.path())
-            .env("LC_ALL", "C.UTF-8")
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK", "1")
-            .env("AIRFLOW_CONN_GATE", gate)
-            .envs(settings.map(|(name, value)| (format!("AIRFLOW__{name}"), value)))
+            .envs(variables.clone())
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();
         let client = loopback_client(&Patience::default());
-        let airflow = Self { version, url, client, keeper, home };
+        let airflow = Self { version, url, client, keeper, home, variables };
         airflow.until("the scheduler and the triggerer to beat", async || airflow.beating().await).await;
         let read = async || {
             let dags = airflow.api(Method::GET, "/dags?limit=100", None).await?;
@@ -162,6 +168,18 @@ impl Airflow {
             panic!("{path}: {} {}", answer.status(), answer.text().await.unwrap_or_default());
         }
         answer.status().is_success().then_some(answer.json().await.ok()?)
+    }
+
+    /// `airflow …`, as somebody at the server's own shell.
+    pub fn command(&self, arguments: &[&str]) {
+        let mut command = Command::new(self.program());
+        command.args(arguments).env_clear().envs(self.variables.clone()).env("AIRFLOW_HOME", self.home.path());
+        let ended = command.output().unwrap();
+        assert!(ended.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&ended.stderr));
+    }
+
+    fn program(&self) -> std::path::PathBuf {
+        installed(&format!("airflow-{}/bin/airflow", self.version.number()), "airflow")
     }
 
     /// Starts a run, as a person does in the web interface; its id.

@@ -186,6 +186,7 @@ pub fn airflow(edition: AirflowEdition) -> Vec<Row> {
     };
     let activity: Call = call!(airflow.activity());
     let dag: Call = call!(airflow.dag("batched_update"));
+    let log: Call = call!(airflow.last_paused("batched_update"));
     let errors: Call = call!(airflow.import_errors());
     let pause: Call = call!(airflow.set_paused(CATALOG, true));
     let unpause: Call = call!(airflow.set_paused(OTHER, false));
@@ -197,6 +198,7 @@ pub fn airflow(edition: AirflowEdition) -> Vec<Row> {
             Row::new(AIRFLOW, "POST", "/api/v1/dags/~/dagRuns/list", activity).after(2),
             Row::new(AIRFLOW, "POST", "/api/v1/dags/~/dagRuns/~/taskInstances/list", activity).after(2),
             Row::new(AIRFLOW, "GET", "/api/v1/dags/{}", dag).after(2),
+            Row::new(AIRFLOW, "GET", "/api/v1/eventLogs", log).after(2),
             Row::new(AIRFLOW, "GET", "/api/v1/importErrors", errors).after(2),
             Row::new(AIRFLOW, "PATCH", "/api/v1/dags/{}", pause).after(2).does(Effect::Pause),
             Row::new(AIRFLOW, "PATCH", "/api/v1/dags/{}", unpause).after(2).does(Effect::Unpause),
@@ -209,6 +211,7 @@ pub fn airflow(edition: AirflowEdition) -> Vec<Row> {
             Row::new(AIRFLOW, "GET", "/api/v2/dags/~/dagRuns", activity).after(3),
             Row::new(AIRFLOW, "GET", "/api/v2/dags/~/dagRuns/~/taskInstances", activity).after(3),
             Row::new(AIRFLOW, "GET", "/api/v2/dags/{}", dag).after(3),
+            Row::new(AIRFLOW, "GET", "/api/v2/eventLogs", log).after(3),
             Row::new(AIRFLOW, "GET", "/api/v2/importErrors", errors).after(3),
             Row::new(AIRFLOW, "PATCH", "/api/v2/dags/{}", pause).after(3).does(Effect::Pause),
             Row::new(AIRFLOW, "PATCH", "/api/v2/dags/{}", unpause).after(3).does(Effect::Unpause),
