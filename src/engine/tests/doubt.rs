@@ -25,6 +25,19 @@ async fn in_doubt_then_absent_is_done_again() {
 }
 
 #[tokio::test]
+async fn what_somebody_else_did_meanwhile_is_not_given_back() {
+    for theirs in [false, true] {
+        let shared = Shared::new();
+        let one = Part { theirs, ..part(&shared, "one").takes().does(&[Does::WorksInDoubt]) };
+        let ended = carry_out(&shared, vec![one]).await;
+        assert_eq!(ended.outcome.exit, 0);
+        let expected: &[&str] = if theirs { &["do one"] } else { &["do one", "give one back"] };
+        assert_eq!(shared.log(), expected);
+        assert!(ended.state.held.is_empty());
+    }
+}
+
+#[tokio::test]
 async fn acting_that_does_not_help_ends() {
     let shared = Shared::new();
     let ended = carry_out(&shared, vec![part(&shared, "one").does(&[Does::Nothing; 20])]).await;

@@ -23,7 +23,7 @@ use crate::journal::status::RunState;
 use crate::plan::{Plan, PlannedStep};
 use crate::report::Sink;
 use crate::runbook::load::Source;
-use crate::step::{Act, Decision, Effect, Finding, Look, Returned, Step, Trouble, Undo, Wait};
+use crate::step::{Act, Decision, Effect, Finding, Look, Returned, Settled, Step, Trouble, Undo, Wait};
 
 /// A clock on which sleeping costs nothing, and signals come at set times.
 pub struct FakeClock {
@@ -151,6 +151,8 @@ pub struct Part {
     pub unreachable: Mutex<u32>,
     pub refuses_while_in_doubt: bool,
     pub applies: bool,
+    /// What is there is somebody else's.
+    pub theirs: bool,
     pub shared: Arc<Shared>,
 }
 
@@ -202,6 +204,7 @@ pub fn part(shared: &Arc<Shared>, id: &'static str) -> Part {
         unreachable: Mutex::new(0),
         refuses_while_in_doubt: false,
         applies: false,
+        theirs: false,
         shared: shared.clone(),
     }
 }
@@ -251,6 +254,17 @@ impl Step for Part {
             strength: Strength::Yes,
             details: None,
         })))
+    }
+
+    async fn settle(&self, look: Look<'_>) -> Result<Settled, Trouble> {
+        if self.theirs {
+            return Ok(Settled::NotOurs("grace did it".into()));
+        }
+        Ok(match self.observe(look).await?.decision {
+            Decision::Satisfied => Settled::TookEffect(Vec::new()),
+            Decision::Wait(wait) => Settled::UnderWay(wait),
+            _ => Settled::NoEffect,
+        })
     }
 
     async fn act(&self, act: Act<'_>, _: &Question) -> Result<(), Trouble> {

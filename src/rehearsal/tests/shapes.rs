@@ -89,7 +89,11 @@ async fn airflow_2_answers_as_recorded() {
         assert_eq!(answer["is_paused"], paused);
         check(edition, name, &answer);
     }
-    check(edition, "event-logs", &get("/api/v1/eventLogs?dag_id=image_data_refresh&included_events=api.patch_dag").await);
+    check(
+        edition,
+        "event-logs",
+        &get("/api/v1/eventLogs?dag_id=image_data_refresh&included_events=api.patch_dag").await,
+    );
     let url = format!("{}/api/v1/dags", lab.setting("airflow", "url"));
     let refused = lab.client.get(url).send().await.unwrap();
     assert_eq!(refused.status(), 401);

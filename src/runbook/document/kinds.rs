@@ -107,7 +107,11 @@ pub fn recognised(kind: &Kind) -> Option<String> {
         | Kind::PostChecks { .. }
         | Kind::GiveBack { .. }
         | Kind::Manual { .. } => return None,
-        Kind::DagsHold {} => "Airflow is asked for each DAG that the journal names.".into(),
+        Kind::DagsHold {} => {
+            "the DAG in doubt is looked at, and Airflow's audit log says who paused it last; where it does not tell, you \
+             are asked."
+                .into()
+        }
         Kind::SetFlag {} | Kind::Bump { .. } => {
             "the attribute is read; what is neither the earlier value nor ours is left alone.".into()
         }
