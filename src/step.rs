@@ -16,7 +16,6 @@ use crate::adapters::{Readers, ServiceError, World, Writers};
 use crate::event::{Ended, Event, Evidence, Question, Refusal};
 use crate::facts::{Fact, FactKind, Facts, Held, Parameters};
 use crate::journal::DurableIntent;
-use crate::journal::status::OpenEffect;
 use crate::plan::approval::{Authority, Consent};
 use crate::runbook::Runbook;
 
@@ -166,11 +165,13 @@ pub struct Look<'a> {
     /// Steps with an effect whose end is not known.
     pub in_doubt: &'a [String],
     /// Effects of this step whose end is not known, oldest first, those that give back left out.
-    pub open: &'a [OpenEffect],
+    pub open: &'a [String],
     /// A change that this run made at this step stands, by its journal. For what the world cannot tell.
     pub did: bool,
     /// A private directory of this run (0700) for plan files and children's output.
     pub workspace: &'a Path,
+    /// When the run began, by this machine's clock.
+    pub began: jiff::Timestamp,
     /// When the step looked first, for its deadlines.
     pub since: jiff::Timestamp,
     pub emit: &'a (dyn Fn(Event) + Send + Sync),

@@ -54,7 +54,7 @@ impl AirflowRead for Absent {
     async fn dag(&self, _: &str) -> Result<Dag, ServiceError> {
         none("Airflow", "airflow")
     }
-    async fn last_paused(&self, _: &str) -> Result<Option<PauseEntry>, ServiceError> {
+    async fn pauses(&self, _: &str) -> Result<Vec<PauseEntry>, ServiceError> {
         none("Airflow", "airflow")
     }
     async fn import_errors(&self) -> Result<Vec<ImportError>, ServiceError> {

@@ -98,9 +98,9 @@ pub trait AirflowRead: Send + Sync {
     async fn activity(&self) -> Result<Activity>;
     /// `NotFound` also where this account may not see it.
     async fn dag(&self, dag_id: &str) -> Result<Dag>;
-    /// Who set `is_paused` last, by the audit log. `None` where the log has nothing of it. `Forbidden` for an account that
-    /// may not read it. The requests of the API itself are logged since 2.9.
-    async fn last_paused(&self, dag_id: &str) -> Result<Option<PauseEntry>>;
+    /// Who set `is_paused`, by the audit log, the newest hundred, newest first. `Forbidden` for an account that may not
+    /// read it. What came through the API is logged since 2.9.
+    async fn pauses(&self, dag_id: &str) -> Result<Vec<PauseEntry>>;
     async fn import_errors(&self) -> Result<Vec<ImportError>>;
 }
 

@@ -115,14 +115,14 @@ impl Run<'_> {
     /// As [`Self::settle`], where not even what the effects took is owed.
     fn surely_without_effect(&self, step: &str, why: &str) -> Result<(), Trouble> {
         let open = self.recorder.state().open_effects(step);
-        open.iter().try_for_each(|effect| self.recorder.ended(&effect.id, Ended::Refused { why: why.to_owned() }))
+        open.iter().try_for_each(|effect| self.recorder.ended(effect, Ended::Refused { why: why.to_owned() }))
     }
 
     /// Writes down how the effects of `step` that were in doubt ended, now that the world was looked at.
     pub(super) fn settle(&self, step: &str, took_effect: bool) -> Result<(), Trouble> {
         let ended = || if took_effect { Ended::Done } else { Ended::NotSeen };
         let open = self.recorder.state().open_effects(step);
-        open.iter().try_for_each(|effect| self.recorder.ended(&effect.id, ended()))
+        open.iter().try_for_each(|effect| self.recorder.ended(effect, ended()))
     }
 
     /// A look that nobody answered: worse where something hangs on it.

@@ -9,7 +9,7 @@ use crate::adapters::process::LineSink;
 use crate::event::{Ended, Event, Question};
 use crate::facts::{Fact, Held};
 use crate::journal::DurableIntent;
-use crate::journal::status::{OpenEffect, RunState};
+use crate::journal::status::RunState;
 use crate::plan::PlannedStep;
 use crate::plan::approval::Consent;
 use crate::step::{Act, Effect, Ledger, Look, Returned, Trouble, Undo};
@@ -86,7 +86,7 @@ pub(super) struct Glance<'g> {
     step: &'g str,
     state: RunState,
     in_doubt: Vec<String>,
-    open: Vec<OpenEffect>,
+    open: Vec<String>,
     did: bool,
     since: Timestamp,
     emit: Box<dyn Fn(Event) + Send + Sync>,
@@ -106,6 +106,7 @@ impl Glance<'_> {
             open: &self.open,
             did: self.did,
             workspace: &self.run.workspace,
+            began: self.state.started_at,
             since: self.since,
             emit: &*self.emit,
             lines: &self.lines,

@@ -225,6 +225,7 @@ impl Preview<'_> {
             open: &[],
             did: false,
             workspace: &self.workspace,
+            began: self.readers.clock.now(),
             since: self.readers.clock.now(),
             emit,
             lines,

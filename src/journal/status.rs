@@ -60,8 +60,6 @@ fn next(state: &StepState, step: Move, result: Option<&StepResult>) -> Option<St
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EffectState {
     pub step: String,
-    /// When it was intended.
-    pub at: Timestamp,
     pub what: String,
     /// `None`: intended, and nobody wrote down how it ended.
     pub ended: Option<Ended>,
@@ -83,14 +81,6 @@ impl EffectState {
     pub fn in_doubt(&self) -> bool {
         !self.ended.as_ref().is_some_and(|ended| *ended == Ended::Done || ended.without_effect())
     }
-}
-
-/// An effect whose end is not known.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenEffect {
-    pub id: String,
-    /// When it was intended, by this machine's clock.
-    pub at: Timestamp,
 }
 
 /// How the last process of a run ended it.
@@ -224,7 +214,6 @@ impl RunState {
             Event::Intent { step, effect, what, holds, keeps, returns, forever } => {
                 let state = EffectState {
                     step: step.clone(),
-                    at: stamped.at,
                     what: what.clone(),
                     ended: None,
                     returns: returns.clone(),
@@ -359,14 +348,13 @@ impl RunState {
         effects.last().is_some_and(|(_, it)| it.returns.is_none() && it.ended == Some(Ended::Done))
     }
 
-    /// The effects of one step whose end is not known, oldest first; those that give back are left out.
-    pub fn open_effects(&self, step: &str) -> Vec<OpenEffect> {
+    /// Ids of the effects of one step whose end is not known, oldest first; those that give back are left out.
+    pub fn open_effects(&self, step: &str) -> Vec<String> {
         let open = |(id, effect): (&String, &EffectState)| {
-            let open = effect.step == step && effect.in_doubt() && effect.returns.is_none();
-            open.then(|| OpenEffect { id: id.clone(), at: effect.at })
+            (effect.step == step && effect.in_doubt() && effect.returns.is_none()).then(|| id.clone())
         };
-        let mut open: Vec<OpenEffect> = self.effects.iter().filter_map(open).collect();
-        open.sort_by_key(|effect| number(&effect.id));
+        let mut open: Vec<String> = self.effects.iter().filter_map(open).collect();
+        open.sort_by_key(|id| number(id));
         open
     }
 

@@ -253,7 +253,14 @@ impl Step for DagsHold {
     async fn settle(&self, look: Look<'_>) -> Result<Settled, Trouble> {
         let Some(dag) = own(&look).filter_map(paused_dag).last() else { return Ok(Settled::NoEffect) };
         match look.readers.airflow.dag(dag).await {
-            Ok(now) if now.is_paused => whose_pause(&look, dag).await,
+            Ok(now) if now.is_paused => Ok(match whose_pause(&look, dag).await? {
+                Whose::Ours => Settled::TookEffect(Vec::new()),
+                Whose::Theirs(told) => Settled::NotOurs(told),
+                Whose::Unknown(why) => Settled::Unknown(Refusal {
+                    what: format!("{dag} is paused, and Airflow does not tell whether by this run: {why}"),
+                    next: format!("ask who else pauses {dag}"),
+                }),
+            }),
             Ok(_) => Ok(Settled::NoEffect),
             // Gone, or hidden: that is judged when it is given back.
             Err(error) if error.not_found() => Ok(Settled::NoEffect),
@@ -276,7 +283,11 @@ impl Step for DagsHold {
         }
         match look.readers.airflow.dag(dag).await {
             Ok(now) if !now.is_paused => return Ok(Returned::Back(format!("{dag} is not paused"))),
-            Ok(_) => {}
+            Ok(_) => {
+                if let Whose::Theirs(told) = whose_pause(look, dag).await? {
+                    return Ok(Returned::NotOurs(told));
+                }
+            }
             Err(error) if error.not_found() => {
                 // Gone, or hidden from a weak account? Only the first ends what is owed.
                 dags_clear::visible(look.readers.airflow.as_ref(), dags_clear::airflow(look)?).await?;
@@ -290,22 +301,13 @@ impl Step for DagsHold {
     }
 }
 
-/// A colleague may have paused it since: what is not ours is not unpaused.
-async fn whose_pause(look: &Look<'_>, dag: &str) -> Result<Settled, Trouble> {
-    let Some(effect) = look.open.last() else { return Ok(Settled::TookEffect(Vec::new())) };
-    let whose = match look.readers.airflow.last_paused(dag).await {
-        Ok(newest) => whose::judge(newest, effect.at),
-        Err(error) if error.passing() => return Err(error.into()),
-        Err(error) => Whose::Unknown(format!("its audit log cannot be read: {error}")),
-    };
-    Ok(match whose {
-        Whose::Ours => Settled::TookEffect(Vec::new()),
-        Whose::Theirs(told) => Settled::NotOurs(format!("{dag} was {told}: it stays theirs")),
-        Whose::Unknown(why) => Settled::Unknown(Refusal {
-            what: format!("{dag} is paused, and whether by this run or by somebody else Airflow does not tell: {why}"),
-            next: format!("ask who else pauses {dag}"),
-        }),
-    })
+/// A colleague may have paused it meanwhile: what is not ours is not unpaused.
+async fn whose_pause(look: &Look<'_>, dag: &str) -> Result<Whose, Trouble> {
+    match look.readers.airflow.pauses(dag).await {
+        Ok(entries) => Ok(whose::judge(dag, &entries, look.began)),
+        Err(error) if error.passing() => Err(error.into()),
+        Err(error) => Ok(Whose::Unknown(format!("its audit log cannot be read: {error}"))),
+    }
 }
 
 /// Sets the value and believes only the server's own word for it.

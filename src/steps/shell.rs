@@ -109,7 +109,7 @@ impl Step for Shell {
     /// does, and where it failed or left none, nobody but a person can.
     async fn settle(&self, look: Look<'_>) -> Result<Settled, Trouble> {
         let line = self.run.join(" ");
-        let traces = look.open.last().map(|effect| Traces::of(look.workspace, &effect.id)).filter(Traces::begun);
+        let traces = look.open.last().map(|effect| Traces::of(look.workspace, effect)).filter(Traces::begun);
         let Some(traces) = traces else { return Ok(Settled::NoEffect) };
         let quiet: LineSink = Arc::new(|_: &str| ());
         let Ok(ended) = tokio::time::timeout(GLANCE, look.readers.commands.wait_recorded(&traces, quiet)).await else {

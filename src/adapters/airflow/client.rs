@@ -334,7 +334,7 @@ impl AirflowRead for AirflowClient {
         Ok(dag.into())
     }
 
-    async fn last_paused(&self, dag_id: &str) -> Result<Option<PauseEntry>> {
+    async fn pauses(&self, dag_id: &str) -> Result<Vec<PauseEntry>> {
         let generation = self.generation().await?;
         let events = match generation {
             // One parameter, and one for each.
@@ -348,7 +348,7 @@ impl AirflowRead for AirflowClient {
             AirflowAuth::Password { username, .. } => Some(username.as_str()),
             AirflowAuth::Anonymous | AirflowAuth::Token(_) => None,
         };
-        Ok(log.event_logs.into_iter().find_map(|entry| entry.pause(account)))
+        Ok(log.event_logs.into_iter().filter_map(|entry| entry.pause(account)).collect())
     }
 
     async fn import_errors(&self) -> Result<Vec<ImportError>> {

@@ -95,7 +95,7 @@ impl AirflowRead for Nobody {
     async fn dag(&self, _: &str) -> Answer<Dag> {
         nobody()
     }
-    async fn last_paused(&self, _: &str) -> Answer<Option<PauseEntry>> {
+    async fn pauses(&self, _: &str) -> Answer<Vec<PauseEntry>> {
         nobody()
     }
     async fn import_errors(&self) -> Answer<Vec<ImportError>> {
@@ -324,6 +324,7 @@ impl Bench {
             open: &[],
             did: false,
             workspace: self.workspace.path(),
+            began: jiff::Timestamp::UNIX_EPOCH,
             since: jiff::Timestamp::UNIX_EPOCH,
             emit: &|_| (),
             lines: &self.lines,

@@ -1,31 +1,39 @@
-//! A pause in doubt, and the DAG is paused: by this run, or by somebody else since? Airflow's audit log can tell.
+//! A DAG is paused, and this run was about to pause it: did it, or somebody else? Airflow's audit log can tell.
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::adapters::airflow::PauseEntry;
 
-/// How far the server's clock may be behind ours: what the log has from before is older than our intent.
+/// How far the server's clock may be behind ours.
 const SKEW: SignedDuration = SignedDuration::from_mins(10);
 
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Whose {
     Ours,
-    /// Who, and when.
+    /// By whom, in a sentence.
     Theirs(String),
     /// Why that cannot be told.
     Unknown(String),
 }
 
-/// `newest` is the log's last word on a DAG that is paused now, and was not when this run was about to pause it, at
-/// `intended`.
-pub(super) fn judge(newest: Option<PauseEntry>, intended: Timestamp) -> Whose {
-    let Some(entry) = newest else { return Whose::Unknown("its audit log has no word of that".into()) };
-    let told = format!("{}paused by {} at {}", if entry.paused { "" } else { "un" }, entry.by, entry.at);
-    match entry {
-        PauseEntry { paused: true, ours: Some(true), .. } => Whose::Ours,
-        PauseEntry { paused: true, ours: Some(false), at, .. } if at >= intended - SKEW => Whose::Theirs(told),
-        // Of another time, or by an account that may be ours: what paused it is not in the log.
-        _ => Whose::Unknown(format!("the last word of its audit log is that it was {told}")),
+/// `entries` are the log's, newest first; the run that `began` then saw the DAG unpaused right before it set it to paused,
+/// or died. Theirs is what somebody else paused before that arrived, and what somebody else paused once more.
+pub(super) fn judge(dag: &str, entries: &[PauseEntry], began: Timestamp) -> Whose {
+    let told = |entry: &PauseEntry| {
+        format!("{dag} was {}paused by {} at {}", if entry.paused { "" } else { "un" }, entry.by, entry.at)
+    };
+    // What is older than the run says only that the log is not whole: the DAG was not paused since.
+    let theirs = |entry: &PauseEntry| entry.paused && entry.ours == Some(false) && entry.at >= began - SKEW;
+    let ours = |entry: &PauseEntry| entry.paused && entry.ours == Some(true);
+    match entries {
+        [] => Whose::Unknown("its audit log has no word of that".into()),
+        [newest, ..] if theirs(newest) => Whose::Theirs(format!("{}: it stays theirs", told(newest))),
+        [newest, ..] if ours(newest) => match entries.iter().find(|entry| !ours(entry)) {
+            Some(before) if theirs(before) => Whose::Theirs(format!("{}: it stays theirs", told(before))),
+            _ => Whose::Ours,
+        },
+        // An unpausing, or one by an account that may be ours: what paused it is not in the log.
+        [newest, ..] => Whose::Unknown(format!("the last word of its audit log: {}", told(newest))),
     }
 }
 
@@ -33,37 +41,58 @@ pub(super) fn judge(newest: Option<PauseEntry>, intended: Timestamp) -> Whose {
 mod tests {
     use super::*;
 
-    fn entry(paused: bool, by: &str, at: &str) -> PauseEntry {
-        PauseEntry { paused, by: by.into(), ours: Some(by == "maintainer"), at: at.parse().unwrap() }
+    /// `+` paused, `-` unpaused; whose; minutes after the run began.
+    fn entry(said: &str) -> PauseEntry {
+        let mut words = said.split(' ');
+        let (paused, by) = (words.next() == Some("+"), words.next().unwrap().to_owned());
+        let at = Timestamp::UNIX_EPOCH + SignedDuration::from_mins(words.next().unwrap().parse().unwrap());
+        let ours = (by != "token").then_some(by == "us");
+        PauseEntry { paused, by, ours, at }
     }
 
-    fn judged(newest: Option<PauseEntry>) -> Whose {
-        judge(newest, "2024-10-01T12:00:00Z".parse().unwrap())
+    fn judged(entries: &[&str]) -> Whose {
+        judge("refresh", &entries.iter().map(|said| entry(said)).collect::<Vec<_>>(), Timestamp::UNIX_EPOCH)
     }
 
     #[test]
-    fn the_last_who_paused_it_owns_the_pause() {
-        assert_eq!(judged(Some(entry(true, "maintainer", "2024-10-01T12:00:01Z"))), Whose::Ours);
-        let theirs = Whose::Theirs("paused by bob at 2024-10-01T12:20:00Z".into());
-        assert_eq!(judged(Some(entry(true, "bob", "2024-10-01T12:20:00Z"))), theirs);
+    fn a_pause_of_ours() {
+        for entries in [
+            &["+ us 5"][..],
+            &["+ us 5", "- bob 4", "+ bob 3"],
+            // Sent twice, and given back in between.
+            &["+ us 5", "+ us 4", "- bob 3"],
+            &["+ us 5", "- us 4", "+ us 3"],
+            // Unpaused by a way that is not logged.
+            &["+ us 5", "+ bob -9000"],
+        ] {
+            assert_eq!(judged(entries), Whose::Ours, "{entries:?}");
+        }
     }
 
     #[test]
-    fn a_clock_that_is_minutes_behind_is_no_alibi() {
-        assert!(matches!(judged(Some(entry(true, "bob", "2024-10-01T11:51:00Z"))), Whose::Theirs(_)));
+    fn a_pause_of_somebody_else() {
+        for entries in [
+            &["+ bob 5"][..],
+            // A clock that is minutes behind is no alibi.
+            &["+ bob -9"],
+            // Already paused when ours arrived.
+            &["+ us 5", "+ bob 4"],
+            &["+ us 6", "+ us 5", "+ bob 4", "- bob 3"],
+            // Meant to stay.
+            &["+ bob 6", "+ us 5"],
+            &["+ bob 7", "- bob 6", "+ us 5"],
+        ] {
+            assert!(matches!(judged(entries), Whose::Theirs(_)), "{entries:?}");
+        }
+        let told = "refresh was paused by bob at 1970-01-01T00:05:00Z: it stays theirs";
+        assert_eq!(judged(&["+ bob 5"]), Whose::Theirs(told.into()));
     }
 
     /// The log of an Airflow before 2.9 has the clicks of people, and not what came through the API.
     #[test]
     fn a_log_without_what_paused_it_tells_nothing() {
-        for newest in [
-            None,
-            Some(entry(true, "bob", "2024-03-01T12:00:00Z")),
-            Some(entry(false, "bob", "2024-10-01T12:20:00Z")),
-            Some(entry(false, "maintainer", "2024-09-01T12:00:00Z")),
-            Some(PauseEntry { ours: None, ..entry(true, "svc", "2024-10-01T12:00:01Z") }),
-        ] {
-            assert!(matches!(judged(newest.clone()), Whose::Unknown(_)), "{newest:?}");
+        for entries in [&[][..], &["+ bob -9000"], &["- bob 5"], &["- us -9000"], &["+ token 5"]] {
+            assert!(matches!(judged(entries), Whose::Unknown(_)), "{entries:?}");
         }
     }
 }

@@ -12,7 +12,6 @@ use catalog_deploy::adapters::github::GithubClient;
 use catalog_deploy::adapters::lock::GitRefLock;
 use catalog_deploy::adapters::process::{Commands, LineSink};
 use catalog_deploy::facts::{Facts, Held, Parameters, Place, Thing};
-use catalog_deploy::journal::status::OpenEffect;
 use catalog_deploy::runbook::Runbook;
 use catalog_deploy::runbook::schema::AirflowService;
 use catalog_deploy::step::{Decision, Finding, Look, Settled, Step, Trouble};
@@ -36,6 +35,7 @@ pub struct Bench {
     pub parameters: Parameters,
     pub facts: Facts,
     pub held: Vec<Held>,
+    began: Timestamp,
     workspace: tempfile::TempDir,
     lines: LineSink,
 }
@@ -72,6 +72,7 @@ impl Bench {
             parameters: Parameters::default(),
             facts: Facts::default(),
             held: vec![],
+            began: Timestamp::now(),
             workspace,
             lines: Arc::new(|_: &str| ()),
         }
@@ -82,15 +83,15 @@ impl Bench {
     }
 
     pub async fn observe(&self, step: &dyn Step) -> Result<Finding, Trouble> {
-        step.observe(self.look(&[])).await
+        step.observe(self.look()).await
     }
 
-    /// After a process that died over the effect it had begun at `intended`.
-    pub async fn settle(&self, step: &dyn Step, intended: Timestamp) -> Result<Settled, Trouble> {
-        step.settle(self.look(&[OpenEffect { id: "hold-dags/1".into(), at: intended }])).await
+    /// After a process that died over an effect of this step.
+    pub async fn settle(&self, step: &dyn Step) -> Result<Settled, Trouble> {
+        step.settle(self.look()).await
     }
 
-    fn look<'a>(&'a self, open: &'a [OpenEffect]) -> Look<'a> {
+    fn look(&self) -> Look<'_> {
         Look {
             step: "hold-dags",
             readers: &self.readers,
@@ -99,9 +100,10 @@ impl Bench {
             facts: &self.facts,
             held: &self.held,
             in_doubt: &[],
-            open,
+            open: &[],
             did: false,
             workspace: self.workspace.path(),
+            began: self.began,
             since: Timestamp::now(),
             emit: &|_| (),
             lines: &self.lines,

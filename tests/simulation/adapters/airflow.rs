@@ -56,11 +56,9 @@ impl AirflowRead for Hands {
     async fn dag(&self, dag_id: &str) -> Result<Dag> {
         self.airflow(format!("GET DAG {dag_id}"), false, |world| dag(world, dag_id)).await
     }
-    async fn last_paused(&self, dag_id: &str) -> Result<Option<PauseEntry>> {
-        self.airflow(format!("GET event logs of {dag_id}"), false, |world| {
-            Ok(world.airflow.pauses.get(dag_id).cloned())
-        })
-        .await
+    async fn pauses(&self, dag_id: &str) -> Result<Vec<PauseEntry>> {
+        let log = |world: &mut World| world.airflow.pauses.get(dag_id).into_iter().flatten().rev().cloned().collect();
+        self.airflow(format!("GET event logs of {dag_id}"), false, |world| Ok(log(world))).await
     }
     async fn import_errors(&self) -> Result<Vec<ImportError>> {
         self.airflow("GET import errors".into(), false, |_| Ok(Vec::new())).await

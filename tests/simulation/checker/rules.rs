@@ -26,8 +26,8 @@ pub const RULES: [(&str, Rule); 14] = [
     ("every process ends, and the run comes to rest", comes_to_rest),
 ];
 
-/// A look at the lock may be this old when a request is begun, in milliseconds.
-const FRESH: i64 = 10_000;
+/// A look at the lock may be this old when a request is begun, in milliseconds: ten seconds, and what an effect reads first.
+const FRESH: i64 = 10_000 + 60_000;
 
 fn ours<'a>(case: &Case<'a>) -> impl DoubleEndedIterator<Item = &'a Happened> {
     case.history.iter().filter(|it| matches!(it.actor, Actor::Run(_)))
@@ -128,8 +128,7 @@ pub fn unpause_last(case: &Case<'_>) -> Option<String> {
 }
 
 pub fn only_ours(case: &Case<'_>) -> Option<String> {
-    // DAGs that our run has paused itself. Airflow does not say who paused one: where somebody unpauses it and pauses it
-    // again while the run holds it, nobody could tell.
+    // DAGs that our run has paused itself, and nobody else since.
     let mut paused: BTreeSet<&str> = BTreeSet::new();
     case.history.iter().find_map(|it| {
         let mine = matches!(it.actor, Actor::Run(_));
@@ -140,6 +139,10 @@ pub fn only_ours(case: &Case<'_>) -> Option<String> {
             }
             Change::Paused { dag, paused: false, was: true } if mine => {
                 (!paused.remove(dag.as_str())).then(|| format!("{dag} was unpaused, and others had paused it"))
+            }
+            Change::Paused { dag, .. } if !mine => {
+                paused.remove(dag.as_str());
+                None
             }
             Change::Lock { from: Some(from), .. } if mine && from != case.run => {
                 Some(format!("the lock of {from} was taken away"))

@@ -9,8 +9,8 @@ use super::infra::moment;
 pub struct Airflow {
     /// Whether each DAG is paused.
     pub dags: BTreeMap<String, bool>,
-    /// Who set `is_paused` of each DAG last.
-    pub pauses: BTreeMap<String, PauseEntry>,
+    /// Who set `is_paused` of each DAG, oldest first.
+    pub pauses: BTreeMap<String, Vec<PauseEntry>>,
     pub runs: Vec<DagRun>,
     pub tasks: Vec<TaskInstance>,
     pub version: String,
@@ -41,7 +41,7 @@ impl Airflow {
         let known = self.dags.get_mut(dag)?;
         let by = if ours { "maintainer" } else { "bob" }.to_owned();
         let at = moment(now + self.skew);
-        self.pauses.insert(dag.into(), PauseEntry { paused, by, ours: Some(ours), at });
+        self.pauses.entry(dag.into()).or_default().push(PauseEntry { paused, by, ours: Some(ours), at });
         Some(std::mem::replace(known, paused))
     }
 

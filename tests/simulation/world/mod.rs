@@ -182,9 +182,7 @@ impl World {
     }
 
     fn other_sets(&mut self, dag: &str, paused: bool) {
-        if let Some(was) = self.airflow.set_paused(dag, paused, false, self.now)
-            && was != paused
-        {
+        if let Some(was) = self.airflow.set_paused(dag, paused, false, self.now) {
             self.record(Actor::Other, Change::Paused { dag: dag.into(), paused, was });
         }
     }
