@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::traces::next_traces;
 use super::*;
 use crate::adapters::Readers;
 use crate::adapters::airflow::{Activity, AirflowRead, Dag, Health, ImportError, PauseEntry};
@@ -10,6 +11,7 @@ use crate::adapters::checkout::{Arguments, Attribute, CheckoutRead, PlannedChang
 use crate::adapters::clock::SystemClock;
 use crate::adapters::github as gh;
 use crate::adapters::lock::{LockRead, LockState};
+use crate::adapters::process::{Command, Exit};
 use crate::adapters::process::{CommandRead, Finished, Traces};
 use crate::adapters::registry::{Manifest, RegistryRead};
 use crate::adapters::sentry::{Issue, SentryRead};
