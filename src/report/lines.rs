@@ -151,7 +151,10 @@ impl<W: Write + Send> Sink for Lines<W> {
                 let steps = count(steps.len(), "step");
                 self.say(at, &format!("run {run}, {steps}, by {who} on {host}, runbook {source}, times in UTC"));
             }
-            Event::RunResumed { who, host } => self.say(at, &format!("{who} on {host} goes on with this run")),
+            Event::RunResumed { who, host } => {
+                let run = self.steps.run().to_owned();
+                self.say(at, &format!("{who} on {host} goes on with run {run}"));
+            }
             Event::StepStarted { step } => {
                 self.beat.remove(step);
                 let title = self.steps.get(step).map(|row| row.head.title.clone()).unwrap_or_default();

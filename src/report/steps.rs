@@ -66,6 +66,7 @@ impl Row {
 /// All steps of a run, in order.
 #[derive(Debug, Clone, Default)]
 pub struct Steps {
+    run: String,
     rows: Vec<Row>,
     preview: bool,
 }
@@ -73,6 +74,11 @@ pub struct Steps {
 impl Steps {
     pub fn rows(&self) -> &[Row] {
         &self.rows
+    }
+
+    /// The run's id.
+    pub fn run(&self) -> &str {
+        &self.run
     }
 
     /// In a preview questions are told, not asked.
@@ -92,7 +98,8 @@ impl Steps {
     pub fn event(&mut self, stamped: &Stamped) {
         let at = stamped.at;
         match &stamped.event {
-            Event::RunStarted { steps, mode, .. } => {
+            Event::RunStarted { run, steps, mode, .. } => {
+                self.run.clone_from(run);
                 self.rows = steps.iter().map(Row::new).collect();
                 self.preview = *mode == Mode::Preview;
             }

@@ -23,8 +23,9 @@ pub fn render(loaded: &Loaded) -> String {
     text.push_str("## What it works with\n\n");
     text.push_str(&services::render(runbook));
     text.push_str("## Steps\n\n");
-    for (index, step) in runbook.steps.iter().enumerate() {
-        text.push_str(&step_section(index + 1, step, runbook));
+    text.push_str(&lock_section(runbook));
+    for step in &runbook.steps {
+        text.push_str(&step_section(number(step, runbook), step, runbook));
     }
     text.push_str(&rollback(loaded));
     text.push_str(&trouble(loaded));
@@ -52,6 +53,22 @@ fn how_to_run(loaded: &Loaded) -> String {
         );
     }
     text
+}
+
+/// A step's place in a run, where the lock comes first.
+fn number(step: &StepSpec, runbook: &Runbook) -> usize {
+    2 + runbook.steps.iter().take_while(|other| other.id != step.id).count()
+}
+
+fn lock_section(runbook: &Runbook) -> String {
+    if runbook.lock.is_none() {
+        return "### 1. Nobody else deploys\n\nSkipped: this runbook is used by one person alone.\n\n".into();
+    }
+    "### 1. 🔒 Nobody else deploys\n\n\
+     Takes the lock, or tells who holds it. `--lock-wait DURATION` waits for it.\n\n\
+     - Freed last, on every way out of the run.\n\
+     - Where a run died in it: the ref on the remote names its run.\n\n"
+        .into()
 }
 
 fn step_section(number: usize, step: &StepSpec, runbook: &Runbook) -> String {

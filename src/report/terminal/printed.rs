@@ -96,7 +96,7 @@ impl Printer {
                 rows
             }
             Event::RunResumed { who, host } if normal => self.wrapped(
-                &format!("{} on {} goes on with this run", clean(who), clean(host)),
+                &format!("{} on {} goes on with run {}", clean(who), clean(host), clean(steps.run())),
                 "",
                 width,
                 &Style::new(),

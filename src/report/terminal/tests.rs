@@ -259,7 +259,7 @@ fn a_resumed_run_shows_what_was_done_and_looks_again_at_the_rest() {
     assert_eq!(shown.picture(), "");
     let shown = shown.tell(&[stamped(900, Event::RunResumed { who: "grace".into(), host: "desk".into() })]);
     insta::assert_snapshot!(shown.picture(), @r###"
-grace on desk goes on with this run
+grace on desk goes on with run 2024-09-09-adal
 •  1    The infrastructure checkout is clean and up to date · nothing to do
 ✔  2    Publish the drafted catalog release · done
 •  3    The release's Docker image is on GHCR · nothing to do

@@ -1,5 +1,6 @@
 //! What each kind of step does and how it is taken back, in sentences filled with the runbook's data.
 
+use super::number;
 use super::services::{apply, attribute};
 use super::words::{any_of, code, command, line};
 use crate::runbook::schema::{AirflowService, BumpTag, Infrastructure, Kind, Runbook, StepSpec};
@@ -138,8 +139,8 @@ pub fn recognised(kind: &Kind) -> Option<String> {
 /// How a step is taken back, or that it cannot be: one sentence.
 pub fn undone(kind: &Kind, step: &StepSpec, runbook: &Runbook) -> String {
     let given_back = || {
-        let by = runbook.steps.iter().enumerate().find_map(|(index, other)| match &other.kind {
-            Kind::GiveBack { of, .. } if *of == step.id => Some(index + 1),
+        let by = runbook.steps.iter().find_map(|other| match &other.kind {
+            Kind::GiveBack { of, .. } if *of == step.id => Some(number(other, runbook)),
             _ => None,
         });
         match by {
@@ -245,8 +246,8 @@ fn bump(tag: BumpTag, infrastructure: Option<&Infrastructure>) -> Vec<String> {
 }
 
 fn give_back(of: &str, after_heartbeat: bool, wait: &str, runbook: &Runbook) -> Vec<String> {
-    let target = runbook.steps.iter().enumerate().find(|(_, step)| step.id == of);
-    let (number, what) = target.map_or((0, String::new()), |(index, step)| {
+    let target = runbook.steps.iter().find(|step| step.id == of);
+    let (number, what) = target.map_or((0, String::new()), |step| {
         let what = match &step.kind {
             Kind::SetFlag {} => match runbook.infrastructure.as_ref().and_then(|it| it.flag.as_ref()) {
                 Some(flag) => format!("Puts {} back to what it was", attribute(flag)),
@@ -256,7 +257,7 @@ fn give_back(of: &str, after_heartbeat: bool, wait: &str, runbook: &Runbook) -> 
             Kind::Shell { undo: Some(undo), .. } => format!("Runs {}", command(undo)),
             _ => "Puts back what was there".to_owned(),
         };
-        (index + 1, what)
+        (number(step, runbook), what)
     });
     let first = match after_heartbeat {
         true => format!(" Waits first, {wait} at most, until a scheduler newer than the apply beats."),

@@ -37,13 +37,20 @@ fn prod_reads_as_a_document() {
 
     ## Steps
 
-    ### 1. The infrastructure checkout is clean and up to date
+    ### 1. 🔒 Nobody else deploys
+
+    Takes the lock, or tells who holds it. `--lock-wait DURATION` waits for it.
+
+    - Freed last, on every way out of the run.
+    - Where a run died in it: the ref on the remote names its run.
+
+    ### 2. The infrastructure checkout is clean and up to date
 
     The checkout of `WordPress/openverse-infrastructure` is clean, on `main` and not behind `origin`. `running_dags_cleared` of `module.catalog-airflow` in `environments/prod/catalog-airflow.tf` is `false`: were it true, the last deployment forgot it. A version bump whose pull request is not merged yet is told.
 
     - Changes nothing.
 
-    ### 2. No DAG is running in Airflow
+    ### 3. No DAG is running in Airflow
 
     No DAG run is running or queued in Airflow. The DAG `image_data_refresh` must be visible, or “nothing runs” would mean nothing.
 
@@ -57,7 +64,7 @@ fn prod_reads_as_a_document() {
 
     - Changes nothing.
 
-    ### 3. Adjust monitoring for the deployment
+    ### 4. Adjust monitoring for the deployment
 
     Read the notes of the drafted release. If its changes touch what is monitored, adjust the alerts for the time of the
     deployment.
@@ -67,7 +74,7 @@ fn prod_reads_as_a_document() {
     - Belongs to releasing a new version: a run with `--tag` skips it.
     - What a person did, a person takes back.
 
-    ### 4. Publish the drafted catalog release
+    ### 5. Publish the drafted catalog release
 
     Finds the drafted release, shows its notes and what it would release. A draft with no change is refused without `--allow-empty-release`.
 
@@ -80,13 +87,13 @@ fn prod_reads_as_a_document() {
     - **Cannot be taken back.** A published release is followed by a better one, never by the same again.
     - Where a run died in it: the release is looked up by the id that was approved.
 
-    ### 5. The release's Docker image is on GHCR
+    ### 6. The release's Docker image is on GHCR
 
     Waits until the registry has the image tag, 30m at most, asking every 15s. Watches `tag_docker_image_and_trigger_deployment.yml` meanwhile, so that its failure is told at once. Refuses the previous image under a new name, and keeps the digest.
 
     - Changes nothing.
 
-    ### 6. 🔒 Bump the catalog version in the infrastructure repository
+    ### 7. 🔒 Bump the catalog version in the infrastructure repository
 
     Runs `just bump prod catalog-airflow`, which picks the newest tag. A rollback writes `docker_image_tag` of `module.catalog-airflow` in `environments/prod/catalog-airflow.tf` directly. Afterwards nothing but that version may differ in the file, and it must be exactly the wanted tag.
 
@@ -94,27 +101,27 @@ fn prod_reads_as_a_document() {
     - Put back if the run ends before the apply begins. From then on it stays, until its pull request is merged.
     - Where a run died in it: the attribute is read; what is neither the earlier value nor ours is left alone.
 
-    ### 7. Note how production looks before the deployment
+    ### 8. Note how production looks before the deployment
 
     Notes Airflow's version and its import errors, and the unresolved issues in Sentry. The checks after the deployment compare with it.
 
     - Changes nothing.
 
-    ### 8. Still no DAG is running; pause the refreshes that wait
+    ### 9. Still no DAG is running; pause the refreshes that wait
 
     Judges the DAGs again, since some time has passed. A refresh that waits is paused and read once more: one that has moved on meanwhile is unpaused and waited for.
 
-    - The DAGs it paused are unpaused by step 12, and on every other way out of the run. One that was paused before stays paused.
+    - The DAGs it paused are unpaused by step 13, and on every other way out of the run. One that was paused before stays paused.
     - Where a run died in it: the DAG in doubt is looked at, and Airflow's audit log says who paused it last; where it does not tell, you are asked.
 
-    ### 9. Set running_dags_cleared to true
+    ### 10. Set running_dags_cleared to true
 
     Sets `running_dags_cleared` of `module.catalog-airflow` in `environments/prod/catalog-airflow.tf` to `true` in the checkout, and leaves every other byte as it is.
 
-    - The flag is put back by step 11, and on every other way out of the run.
+    - The flag is put back by step 12, and on every other way out of the run.
     - Where a run died in it: the attribute is read; what is neither the earlier value nor ours is left alone.
 
-    ### 10. 🔒 Plan and apply with Terraform
+    ### 11. 🔒 Plan and apply with Terraform
 
     Plans with `just plan prod catalog-airflow`, judges the plan, shows a summary of it, asks, checks every guard again, and applies with `just apply prod catalog-airflow`.
 
@@ -133,19 +140,19 @@ fn prod_reads_as_a_document() {
     - **Cannot be taken back.** Rolling back means applying an earlier tag.
     - Where a run died in it: a command that still runs is waited for, by its recorded exit code; then a plan in a scratch copy tells whether the apply landed.
 
-    ### 11. Restore running_dags_cleared to false
+    ### 12. Restore running_dags_cleared to false
 
-    Puts `running_dags_cleared` of `module.catalog-airflow` in `environments/prod/catalog-airflow.tf` back to what it was (see step 9). What somebody else has changed meanwhile is left alone.
-
-    - It gives back; there is nothing to take back.
-
-    ### 12. Unpause the refreshes once the new scheduler beats
-
-    Unpauses the DAGs that this run paused, and no other (see step 8). What somebody else has changed meanwhile is left alone. Waits first, 15m at most, until a scheduler newer than the apply beats.
+    Puts `running_dags_cleared` of `module.catalog-airflow` in `environments/prod/catalog-airflow.tf` back to what it was (see step 10). What somebody else has changed meanwhile is left alone.
 
     - It gives back; there is nothing to take back.
 
-    ### 13. Review and approve the changelog pull request
+    ### 13. Unpause the refreshes once the new scheduler beats
+
+    Unpauses the DAGs that this run paused, and no other (see step 9). What somebody else has changed meanwhile is left alone. Waits first, 15m at most, until a scheduler newer than the apply beats.
+
+    - It gives back; there is nothing to take back.
+
+    ### 14. Review and approve the changelog pull request
 
     Waits for the pull request of the branch `changelog/{git_tag}` (15m at most), shows it, asks, and approves exactly the commit that was shown.
 
@@ -154,7 +161,7 @@ fn prod_reads_as_a_document() {
     - **Cannot be taken back** by this program: dismiss the review on GitHub.
     - Where a run died in it: our own reviews of that very commit are listed.
 
-    ### 14. 🔒 Open the infrastructure pull request with the version bump
+    ### 15. 🔒 Open the infrastructure pull request with the version bump
 
     Pushes the version bump alone as `catalog-deploy/{tag}` and opens the pull request “Deploy catalog {tag} to production” in `WordPress/openverse-infrastructure`. The branch of the checkout stays as it is. A pull request that is open already is reused.
 
@@ -162,7 +169,7 @@ fn prod_reads_as_a_document() {
     - **Cannot be taken back** by this program: close the pull request on GitHub.
     - Where a run died in it: the branch and its pull request are looked up.
 
-    ### 15. Production is healthy
+    ### 16. Production is healthy
 
     Airflow answers with a scheduler newer than the apply (15m at most to boot), its version is the image's, and no new import error or Sentry issue appears while it is watched for 10m. The answer is healthy, unhealthy or inconclusive.
 
@@ -278,19 +285,26 @@ run = ["tell"]
 
     ## Steps
 
-    ### 1. Checkout
+    ### 1. 🔒 Nobody else deploys
+
+    Takes the lock, or tells who holds it. `--lock-wait DURATION` waits for it.
+
+    - Freed last, on every way out of the run.
+    - Where a run died in it: the ref on the remote names its run.
+
+    ### 2. Checkout
 
     The checkout of `a/infra` is clean, on `main` and not behind `origin`. The Terraform workspace `w` is selected. A version bump whose pull request is not merged yet is told.
 
     - Changes nothing.
 
-    ### 2. The right account
+    ### 3. The right account
 
     Runs `aws sts get-caller-identity` and refuses to go on unless ``123`4`` occurs in its output: this is the account that would be changed.
 
     - Changes nothing.
 
-    ### 3. DAGs
+    ### 4. DAGs
 
     No DAG run is running or queued in Airflow. The DAG `x` must be visible, or “nothing runs” would mean nothing.
 
@@ -298,21 +312,21 @@ run = ["tell"]
 
     - Changes nothing.
 
-    ### 4. Pin
+    ### 5. Pin
 
     Writes the wanted tag to `tag` in `x.tfvars` directly. Afterwards nothing but that version may differ in the file, and it must be exactly the wanted tag.
 
     - Put back if the run ends before the apply begins. From then on it stays, until its pull request is merged.
     - Where a run died in it: the attribute is read; what is neither the earlier value nor ours is left alone.
 
-    ### 5. Put up the banner
+    ### 6. Put up the banner
 
     Runs `banner up 'it'\''s us'` unless `banner --is-up` says that nothing is to be done.
 
-    - Taken back with `banner down` by step 7, and on every other way out of the run.
+    - Taken back with `banner down` by step 8, and on every other way out of the run.
     - Where a run died in it: a command that still runs is waited for; then `banner --is-up` tells.
 
-    ### 6. Apply
+    ### 7. Apply
 
     Plans with `just plan`, judges the plan, shows a summary of it, asks, checks every guard again, and applies with `just apply 'two words'`.
 
@@ -324,13 +338,13 @@ run = ["tell"]
     - **Cannot be taken back.** Rolling back means applying an earlier tag.
     - Where a run died in it: a command that still runs is waited for, by its recorded exit code; then a plan in a scratch copy tells whether the apply landed.
 
-    ### 7. Take the banner down
+    ### 8. Take the banner down
 
-    Runs `banner down` (see step 5). What somebody else has changed meanwhile is left alone.
+    Runs `banner down` (see step 6). What somebody else has changed meanwhile is left alone.
 
     - It gives back; there is nothing to take back.
 
-    ### 8. Tell
+    ### 9. Tell
 
     Runs `tell`.
 
