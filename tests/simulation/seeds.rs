@@ -7,13 +7,18 @@ use crate::world::Event;
 
 /// Seeds that found something, and what that was. A seed means the same as long as scenarios are drawn and requests are
 /// made as they are; where that changes, `git log` has the product from before, to find another one with.
-const FOUND: [(u64, &str); 7] = [
+const FOUND: [(u64, &str); 9] = [
     (600_000, "a resume could not go on after an apply that took the instance with it: Airflow did not answer"),
     (600_031, "an apply that had lost its recorder went on while flag, DAGs and lock were given back under it"),
     (600_264, "as 600031, and a restore that closed the run"),
     (1387, "DAGs were unpaused while the flag could not be set back"),
     (2039, "a resume went on without the bump whose return nobody had written down, and said that all is done"),
     (300_071, "as 2039, with the end of the return written down and nothing else"),
+    (
+        20_002_178,
+        "a colleague's pause was taken for ours after a kill between the intent and its request, and unpaused",
+    ),
+    (20_021_312, "as 20002178, where the colleague was faster than our request"),
     (600_032, "as 2039, after a disk that failed instead of a kill"),
 ];
 
