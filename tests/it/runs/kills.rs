@@ -79,6 +79,24 @@ fn restore_waits_for_an_orphaned_apply_and_gives_back() {
     assert_eq!(stage.run(&["resume"]).code, 3);
 }
 
+/// She sees the deploy die, and wants this refresh to stay where it is.
+#[test]
+fn a_dag_that_a_colleague_pauses_over_ours_stays_paused() {
+    let (stage, slow) = slow_stage();
+    let live = Live::start(&stage, &approved(&[]));
+    slow.begun();
+    live.killed();
+    stage.world.set_paused("audio_data_refresh", true);
+    slow.go();
+    let done = stage.run(&resumed(&run(&stage)));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stderr.contains("audio_data_refresh was paused by colleague at "), "{}", done.stderr);
+    assert!(done.stderr.contains("it stays theirs"), "{}", done.stderr);
+    let paused = stage.world.paused_dags();
+    assert!(paused.contains(&"audio_data_refresh".to_owned()), "{paused:?}");
+    assert!(!paused.contains(&"image_data_refresh".to_owned()), "{paused:?}");
+}
+
 #[test]
 fn a_publish_whose_process_died_is_adopted() {
     let stage = Stage::with(|options| options.answer_delay = std::time::Duration::from_millis(40));
