@@ -101,6 +101,7 @@ fn a_deploy_as_it_should_be_breaks_no_rule() {
 fn every_rule_catches_what_it_is_for() {
     let open = |it: Happened| Happened { intents: Vec::new(), ..it };
     let unlocked = |it: Happened| Happened { holder: None, ..it };
+    let later = |it: Happened| Happened { at: 90_000, ..it };
     let others = |it: Happened| Happened { actor: Actor::Other, ..it };
     let pull = || by_us(Change::PullOpened { branch: "b".into() }, "pull-request");
     let pushed = |only_the_version, flag: &str| {
@@ -132,7 +133,9 @@ fn every_rule_catches_what_it_is_for() {
         (4, vec![pull(), pull()], last()),
         (5, vec![paused("d", true), flag_set(), at_true(paused("d", false))], last()),
         (5, vec![paused("d", true), working(paused("d", false))], last()),
-        (6, vec![others(paused("d", true)), paused("d", false)], last()),
+        (6, vec![paused("d", false)], last()),
+        (6, vec![others(paused("d", true)), later(paused("d", false))], last()),
+        (6, vec![paused("d", true), others(paused("d", true)), later(paused("d", false))], last()),
         (6, vec![freed(FOREIGN)], last()),
         (7, vec![touches_more], last()),
         (8, vec![pushed(false, "false")], last()),

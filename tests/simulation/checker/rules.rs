@@ -1,6 +1,6 @@
 //! The rules, each a pure function of history and final world: `Some` tells how it was broken.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Case;
 use crate::driver::End;
@@ -130,6 +130,8 @@ pub fn unpause_last(case: &Case<'_>) -> Option<String> {
 pub fn only_ours(case: &Case<'_>) -> Option<String> {
     // DAGs that our run has paused itself, and nobody else since.
     let mut paused: BTreeSet<&str> = BTreeSet::new();
+    // When others did, for those that they have paused.
+    let mut theirs: BTreeMap<&str, i64> = BTreeMap::new();
     case.history.iter().find_map(|it| {
         let mine = matches!(it.actor, Actor::Run(_));
         match &it.change {
@@ -138,10 +140,14 @@ pub fn only_ours(case: &Case<'_>) -> Option<String> {
                 None
             }
             Change::Paused { dag, paused: false, was: true } if mine => {
-                (!paused.remove(dag.as_str())).then(|| format!("{dag} was unpaused, and others had paused it"))
+                // Airflow sets what it is told to: a pause that lands after our look at its log is not seen.
+                let seen = |at: i64| at < it.at - it.on_its_way - FRESH;
+                (!paused.remove(dag.as_str()) && theirs.get(dag.as_str()).is_none_or(|at| seen(*at)))
+                    .then(|| format!("{dag} was unpaused, and others had paused it"))
             }
-            Change::Paused { dag, .. } if !mine => {
+            Change::Paused { dag, paused: true, .. } if !mine => {
                 paused.remove(dag.as_str());
+                theirs.insert(dag, it.at);
                 None
             }
             Change::Lock { from: Some(from), .. } if mine && from != case.run => {
