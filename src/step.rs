@@ -118,6 +118,8 @@ pub enum Settled {
     NoEffect,
     /// It took none, and what is there is somebody else's: nothing is owed for it. Whose, in a sentence.
     NotOurs(String),
+    /// It is there, and cannot be told whether by this run or by somebody else: a person is asked by whom.
+    OursOrTheirs(Refusal),
     /// Still at work.
     UnderWay(Wait),
     /// Cannot be told, so a person is asked how it ended.

@@ -60,7 +60,18 @@ impl Run<'_> {
                 }
                 Ok(Settled::NoEffect) => return self.settle(id, false),
                 Ok(Settled::NotOurs(why)) => return self.surely_without_effect(id, &why),
-                Ok(Settled::Unknown(refusal)) => return self.ask_how_it_ended(planned, refusal).await,
+                Ok(Settled::Unknown(refusal)) => {
+                    let answers = ["it took effect", "it took no effect"];
+                    let took_effect = self.ask(id, refusal, "how did it end?", answers).await?;
+                    return self.settle(id, took_effect);
+                }
+                Ok(Settled::OursOrTheirs(refusal)) => {
+                    let answers = ["this run did it", "somebody else did it"];
+                    return match self.ask(id, refusal, "who did it?", answers).await? {
+                        true => self.settle(id, true),
+                        false => self.surely_without_effect(id, "a person says that somebody else did it"),
+                    };
+                }
                 Ok(Settled::Stuck(refusal)) => {
                     return Err(Trouble::InDoubt { what: refusal.what, next: refusal.next });
                 }
@@ -88,12 +99,12 @@ impl Run<'_> {
         }
     }
 
-    /// The last resort: a person, who has looked, says how it ended. Nobody's silence is an answer.
-    async fn ask_how_it_ended(&self, planned: &PlannedStep, unknown: Refusal) -> Result<(), Trouble> {
-        let id = &planned.head.id;
+    /// The last resort: a person, who has looked, says whether it took effect. Nobody's silence is an answer.
+    async fn ask(&self, id: &str, unknown: Refusal, question: &str, answers: [&str; 2]) -> Result<bool, Trouble> {
         self.saw(id, Evidence::warning(format!("{}; {}", unknown.what, unknown.next)));
-        let text = format!("{id}: how did it end?");
-        let answers = ["it took effect", "it took no effect", "I do not know: leave it open"];
+        let text = format!("{id}: {question}");
+        let [yes, no] = answers;
+        let answers = [yes, no, "I do not know: leave it open"];
         let chosen = self.unless_stopped(async { Ok(self.prompt.choose(&text, &answers).await?) }).await?;
         let took_effect = match chosen {
             Some(0) => true,
@@ -104,12 +115,8 @@ impl Run<'_> {
                 return Err(Trouble::InDoubt { what: unknown.what, next });
             }
         };
-        self.recorder.record(Event::DoubtAnswered { step: id.clone(), took_effect })?;
-        if took_effect {
-            return self.settle(id, true);
-        }
-        // Whatever looks like it is somebody else's then, and not to be given back.
-        self.surely_without_effect(id, "a person looked")
+        self.recorder.record(Event::DoubtAnswered { step: id.to_owned(), took_effect })?;
+        Ok(took_effect)
     }
 
     /// As [`Self::settle`], where not even what the effects took is owed.

@@ -275,7 +275,7 @@ impl Step for Apply {
                     return Ok(Finding { decision: Decision::Satisfied, evidence, learned });
                 }
                 Settled::UnderWay(wait) => return Ok(Finding::new(Decision::Wait(wait))),
-                Settled::Unknown(refusal) | Settled::Stuck(refusal) => {
+                Settled::Unknown(refusal) | Settled::OursOrTheirs(refusal) | Settled::Stuck(refusal) => {
                     return Ok(Finding::new(Decision::Blocked(vec![refusal])));
                 }
                 Settled::InPart(_) | Settled::NoEffect | Settled::NotOurs(_) => {}

@@ -52,14 +52,13 @@ impl DagsHold {
         for held in ours {
             let Some(dag) = paused_dag(held).filter(|dag| verdict.blocks(dag)) else { continue };
             any = true;
-            act.look.saw(Evidence::warning(format!(
-                "{dag} moved on although it was paused: it is unpaused, and waited for"
-            )));
-            if let Ok(mut moved_on) = self.moved_on.lock() {
-                moved_on.insert(dag.to_owned());
-            }
+            act.look.saw(Evidence::warning(format!("{dag} moved on although it was paused: it is to be unpaused")));
             match act.give_back(held).await? {
-                Returned::Back(_) => {}
+                Returned::Back(_) => {
+                    if let Ok(mut moved_on) = self.moved_on.lock() {
+                        moved_on.insert(dag.to_owned());
+                    }
+                }
                 Returned::NotOurs(why) => act.look.saw(Evidence::warning(why)),
                 Returned::NotYet(why) => {
                     let what = format!("could not unpause {dag}: {why}");
@@ -182,7 +181,7 @@ impl Step for DagsHold {
                 let whose = if ours.contains(&it.dag.as_str()) {
                     "is paused by this run"
                 } else {
-                    "was paused before this run and stays paused"
+                    "is paused by somebody else and stays so"
                 };
                 Evidence::verified(format!("{} {whose}; its tasks, read again since, still wait", it.dag))
             }));
@@ -253,12 +252,12 @@ impl Step for DagsHold {
     async fn settle(&self, look: Look<'_>) -> Result<Settled, Trouble> {
         let Some(dag) = own(&look).filter_map(paused_dag).last() else { return Ok(Settled::NoEffect) };
         match look.readers.airflow.dag(dag).await {
-            Ok(now) if now.is_paused => Ok(match whose_pause(&look, dag).await? {
+            Ok(now) if now.is_paused => Ok(match whose_pause(&look, dag).await {
                 Whose::Ours => Settled::TookEffect(Vec::new()),
                 Whose::Theirs(told) => Settled::NotOurs(told),
-                Whose::Unknown(why) => Settled::Unknown(Refusal {
-                    what: format!("{dag} is paused, and Airflow does not tell whether by this run: {why}"),
-                    next: format!("ask who else pauses {dag}"),
+                Whose::Unknown(why) => Settled::OursOrTheirs(Refusal {
+                    what: format!("{dag} is paused, and Airflow does not tell whether by this run; {why}"),
+                    next: format!("find out who paused {dag}"),
                 }),
             }),
             Ok(_) => Ok(Settled::NoEffect),
@@ -283,11 +282,15 @@ impl Step for DagsHold {
         }
         match look.readers.airflow.dag(dag).await {
             Ok(now) if !now.is_paused => return Ok(Returned::Back(format!("{dag} is not paused"))),
-            Ok(_) => {
-                if let Whose::Theirs(told) = whose_pause(look, dag).await? {
-                    return Ok(Returned::NotOurs(told));
+            Ok(_) => match whose_pause(look, dag).await {
+                Whose::Theirs(told) => return Ok(Returned::NotOurs(told)),
+                // A person was asked, and did not know.
+                Whose::Unknown(why) if !look.open.is_empty() && own(look).last() == Some(held) => {
+                    return Ok(Returned::NotYet(format!("it is not known whether this run paused it; {why}")));
                 }
-            }
+                // The journal has its word for it.
+                Whose::Ours | Whose::Unknown(_) => {}
+            },
             Err(error) if error.not_found() => {
                 // Gone, or hidden from a weak account? Only the first ends what is owed.
                 dags_clear::visible(look.readers.airflow.as_ref(), dags_clear::airflow(look)?).await?;
@@ -301,12 +304,11 @@ impl Step for DagsHold {
     }
 }
 
-/// A colleague may have paused it meanwhile: what is not ours is not unpaused.
-async fn whose_pause(look: &Look<'_>, dag: &str) -> Result<Whose, Trouble> {
+/// The log is a help, so that whatever it is that keeps it from us is no more than not knowing.
+async fn whose_pause(look: &Look<'_>, dag: &str) -> Whose {
     match look.readers.airflow.pauses(dag).await {
-        Ok(entries) => Ok(whose::judge(dag, &entries, look.began)),
-        Err(error) if error.passing() => Err(error.into()),
-        Err(error) => Ok(Whose::Unknown(format!("its audit log cannot be read: {error}"))),
+        Ok(entries) => whose::judge(dag, &entries, look.began),
+        Err(error) => Whose::Unknown(format!("its audit log cannot be read: {error}")),
     }
 }
 

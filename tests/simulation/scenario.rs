@@ -81,6 +81,8 @@ pub struct Scenario {
     pub tagging_fails: bool,
     pub boot: i64,
     pub skew: i64,
+    /// Our account may read Airflow's audit log.
+    pub audit: bool,
     pub processes: Vec<Process>,
 }
 
@@ -95,6 +97,7 @@ impl Scenario {
             tagging_fails: false,
             boot: 90_000,
             skew: 0,
+            audit: true,
             processes: vec![Process::quiet(Command::Deploy)],
         }
     }
@@ -235,6 +238,7 @@ impl Scenario {
     /// Makes a world as this scenario begins.
     pub fn begin(&self, world: &mut World) {
         world.airflow.skew = self.skew;
+        world.airflow.audit = self.audit;
         world.terraform.boot = self.boot;
         world.terraform.drifted = self.drifted;
         world.terraform.failures = self.failures.clone();

@@ -24,7 +24,8 @@ const FOUND: [(u64, &str); 9] = [
 
 fn run(seed: u64, telling: bool) -> Played {
     let mut rng = Rng::new(seed);
-    let scenario = Scenario::draw(&mut rng);
+    // Not drawn, so that earlier seeds mean what they meant.
+    let scenario = Scenario { audit: seed % 10 != 3, ..Scenario::draw(&mut rng) };
     play(&scenario, rng.next(), telling)
 }
 

@@ -92,6 +92,7 @@ fn two(seen: &Seen) -> Response {
         ("POST", "/api/v1/dags/~/dagRuns/list") => "dag-runs-running",
         ("POST", "/api/v1/dags/~/dagRuns/~/taskInstances/list") => "task-instances-active",
         ("GET", "/api/v1/importErrors") => "import-errors",
+        ("GET", "/api/v1/eventLogs") => "event-logs",
         ("GET", "/api/v1/dags/image_data_refresh") => "dag-unpause",
         ("PATCH", "/api/v1/dags/image_data_refresh") => "dag-pause",
         ("GET", "/api/v1/dags/nope") => return answer(404, &recorded("airflow-2.10/not-found")),
@@ -116,6 +117,7 @@ fn three(seen: &Seen) -> Response {
         ("GET", "/api/v2/dags/~/dagRuns") => "dag-runs-running",
         ("GET", "/api/v2/dags/~/dagRuns/~/taskInstances") => "task-instances-active",
         ("GET", "/api/v2/importErrors") => "import-errors",
+        ("GET", "/api/v2/eventLogs") => "event-logs",
         ("GET", "/api/v2/dags/image_data_refresh") => "dag-unpause",
         ("PATCH", "/api/v2/dags/image_data_refresh") => "dag-pause",
         _ => return answer(404, &recorded("airflow-3.1/not-found")),
@@ -171,6 +173,28 @@ async fn both_versions_tell_the_same() {
         assert!(patches[0].uri.ends_with("?update_mask=is_paused"));
         assert_eq!(patches[0].body, json!({ "is_paused": true }));
     }
+}
+
+#[tokio::test]
+async fn the_audit_log_tells_who_paused() {
+    for server in [Server::start(two).await, Server::start(three).await] {
+        let told = async |username: &str| {
+            let auth = AirflowAuth::Password { username: username.into(), password: SecretString::from("secret") };
+            let entries = server.client(auth).pauses("outside the_exception").await.expect("entries");
+            entries.into_iter().map(|entry| (entry.paused, entry.by, entry.ours)).collect::<Vec<_>>()
+        };
+        let by_hand = (true, "root".to_owned(), Some(false));
+        assert_eq!(told("admin").await, [by_hand, (true, "admin".to_owned(), Some(true))]);
+        let asked = server.lines().into_iter().find(|line| line.contains("eventLogs")).expect("asked");
+        for part in ["dag_id=outside%20the_exception", "patch_dag", "order_by=-event_log_id", "limit=100"] {
+            assert!(asked.contains(part), "no {part} in {asked}");
+        }
+    }
+    // A token has no name; its owner's machine neither.
+    let server = Server::start(three).await;
+    let client = server.client(AirflowAuth::Token(SecretString::from("eyJ...")));
+    let entries = client.pauses("outside_the_exception").await.expect("entries");
+    assert_eq!(entries.iter().map(|entry| entry.ours).collect::<Vec<_>>(), [Some(false), None]);
 }
 
 #[tokio::test]

@@ -32,8 +32,9 @@ impl From<WireDag> for Dag {
     }
 }
 
-/// Events of the audit log that set `is_paused`: of the API (`www/decorators.py` of 2.10 puts `api.` or `ui.` before the
-/// name, 3.x and 2.9 do not), of the grid of 2.x, and of `airflow dags pause`.
+/// Events of the audit log that set `is_paused`: of the API (`www/decorators.py` of 2.9 and 2.10 puts `api.` or `ui.`
+/// before the name, 3.x does not), of the grid of 2.x, and of `airflow dags pause`. Not told by DAG, and so not seen:
+/// `PATCH /dags` and `airflow dags pause --treat-dag-id-as-regex`.
 pub(super) const PAUSING: [&str; 6] =
     ["patch_dag", "api.patch_dag", "ui.patch_dag", "paused", "cli_dag_pause", "cli_dag_unpause"];
 
@@ -60,9 +61,11 @@ impl WireEventLog {
             _ => serde_json::from_str::<Value>(self.extra.as_deref()?).ok()?.get("is_paused")?.as_bool()?,
         };
         let by = self.owner?;
-        // A user of the machine may be named as the account is.
-        let api = !self.event.starts_with("cli_");
-        let ours = account.map(|account| api && account == by);
+        // A user of the machine may be named as the account is. FAB does not mind the case of a login.
+        let ours = match self.event.starts_with("cli_") {
+            true => Some(false),
+            false => account.map(|account| account.eq_ignore_ascii_case(&by)),
+        };
         Some(PauseEntry { paused, by, ours, at: timestamp(self.when.as_deref()?)? })
     }
 }

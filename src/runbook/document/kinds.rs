@@ -109,7 +109,7 @@ pub fn recognised(kind: &Kind) -> Option<String> {
         | Kind::GiveBack { .. }
         | Kind::Manual { .. } => return None,
         Kind::DagsHold {} => {
-            "the DAG in doubt is looked at, and Airflow's audit log says who paused it last; where it does not tell, you \
+            "the DAG in doubt is looked at, and Airflow's audit log says who paused it; where it does not tell, you \
              are asked."
                 .into()
         }
@@ -156,7 +156,10 @@ pub fn undone(kind: &Kind, step: &StepSpec, runbook: &Runbook) -> String {
         | Kind::ImageReady { .. }
         | Kind::PostChecks { .. } => "Changes nothing.".into(),
         Kind::DagsHold {} => {
-            format!("The DAGs it paused are unpaused {}. One that was paused before stays paused.", given_back())
+            format!(
+                "The DAGs it paused are unpaused {}. One that was paused before, or that somebody else pauses meanwhile, stays paused.",
+                given_back()
+            )
         }
         Kind::SetFlag {} => format!("The flag is put back {}.", given_back()),
         Kind::Bump { .. } => {

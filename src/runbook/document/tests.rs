@@ -111,8 +111,8 @@ fn prod_reads_as_a_document() {
 
     Judges the DAGs again, since some time has passed. A refresh that waits is paused and read once more: one that has moved on meanwhile is unpaused and waited for.
 
-    - The DAGs it paused are unpaused by step 13, and on every other way out of the run. One that was paused before stays paused.
-    - Where a run died in it: the DAG in doubt is looked at, and Airflow's audit log says who paused it last; where it does not tell, you are asked.
+    - The DAGs it paused are unpaused by step 13, and on every other way out of the run. One that was paused before, or that somebody else pauses meanwhile, stays paused.
+    - Where a run died in it: the DAG in doubt is looked at, and Airflow's audit log says who paused it; where it does not tell, you are asked.
 
     ### 10. Set running_dags_cleared to true
 

@@ -1,4 +1,4 @@
-//! A DAG is paused, and this run was about to pause it: did it, or somebody else? Airflow's audit log can tell.
+//! A DAG is paused that this run has paused, or was about to: by this run alone? Airflow's audit log can tell.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -17,23 +17,24 @@ pub(super) enum Whose {
 }
 
 /// `entries` are the log's, newest first; the run that `began` then saw the DAG unpaused right before it set it to paused,
-/// or died. Theirs is what somebody else paused before that arrived, and what somebody else paused once more.
+/// or died. Theirs is what somebody else paused before ours arrived, and what somebody else paused once more.
+///
+/// Only a log with a pause of ours is believed: an account may be logged by another name than it logs in with, and a run
+/// may be gone on with by another account.
 pub(super) fn judge(dag: &str, entries: &[PauseEntry], began: Timestamp) -> Whose {
     let told = |entry: &PauseEntry| {
         format!("{dag} was {}paused by {} at {}", if entry.paused { "" } else { "un" }, entry.by, entry.at)
     };
-    // What is older than the run says only that the log is not whole: the DAG was not paused since.
-    let theirs = |entry: &PauseEntry| entry.paused && entry.ours == Some(false) && entry.at >= began - SKEW;
-    let ours = |entry: &PauseEntry| entry.paused && entry.ours == Some(true);
-    match entries {
-        [] => Whose::Unknown("its audit log has no word of that".into()),
-        [newest, ..] if theirs(newest) => Whose::Theirs(format!("{}: it stays theirs", told(newest))),
-        [newest, ..] if ours(newest) => match entries.iter().find(|entry| !ours(entry)) {
-            Some(before) if theirs(before) => Whose::Theirs(format!("{}: it stays theirs", told(before))),
-            _ => Whose::Ours,
-        },
-        // An unpausing, or one by an account that may be ours: what paused it is not in the log.
-        [newest, ..] => Whose::Unknown(format!("the last word of its audit log: {}", told(newest))),
+    // The DAG was not paused since the run began, so what is older was ended by something that is not logged.
+    let of = |entry: &PauseEntry, ours: bool| entry.paused && entry.ours == Some(ours) && entry.at >= began - SKEW;
+    if !entries.iter().any(|entry| of(entry, true)) {
+        let last = entries.first().map_or("nothing of that".into(), told);
+        return Whose::Unknown(format!("the last word of its audit log: {last}"));
+    }
+    // The newest but for ours: who paused it over ours, or was there before.
+    match entries.iter().find(|entry| !of(entry, true)) {
+        Some(entry) if of(entry, false) => Whose::Theirs(format!("{}: it stays theirs", told(entry))),
+        _ => Whose::Ours,
     }
 }
 
@@ -64,6 +65,8 @@ mod tests {
             &["+ us 5", "- us 4", "+ us 3"],
             // Unpaused by a way that is not logged.
             &["+ us 5", "+ bob -9000"],
+            // A clock that is minutes behind.
+            &["+ us -9"],
         ] {
             assert_eq!(judged(entries), Whose::Ours, "{entries:?}");
         }
@@ -72,11 +75,8 @@ mod tests {
     #[test]
     fn a_pause_of_somebody_else() {
         for entries in [
-            &["+ bob 5"][..],
-            // A clock that is minutes behind is no alibi.
-            &["+ bob -9"],
             // Already paused when ours arrived.
-            &["+ us 5", "+ bob 4"],
+            &["+ us 5", "+ bob 4"][..],
             &["+ us 6", "+ us 5", "+ bob 4", "- bob 3"],
             // Meant to stay.
             &["+ bob 6", "+ us 5"],
@@ -85,13 +85,15 @@ mod tests {
             assert!(matches!(judged(entries), Whose::Theirs(_)), "{entries:?}");
         }
         let told = "refresh was paused by bob at 1970-01-01T00:05:00Z: it stays theirs";
-        assert_eq!(judged(&["+ bob 5"]), Whose::Theirs(told.into()));
+        assert_eq!(judged(&["+ bob 5", "+ us 4"]), Whose::Theirs(told.into()));
     }
 
-    /// The log of an Airflow before 2.9 has the clicks of people, and not what came through the API.
+    /// Bob may be us by another name, and the log of an Airflow before 2.9 has not what came through the API.
     #[test]
-    fn a_log_without_what_paused_it_tells_nothing() {
-        for entries in [&[][..], &["+ bob -9000"], &["- bob 5"], &["- us -9000"], &["+ token 5"]] {
+    fn a_log_without_a_pause_of_ours_tells_nothing() {
+        for entries in
+            [&[][..], &["+ bob 5"], &["+ bob 5", "- us 4"], &["+ us -9000"], &["+ bob -9000"], &["+ token 5"]]
+        {
             assert!(matches!(judged(entries), Whose::Unknown(_)), "{entries:?}");
         }
     }

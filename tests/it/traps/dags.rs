@@ -94,7 +94,7 @@ fn already_paused(edition: AirflowEdition) {
     assert!(played.stage.world.paused_dags().contains(&"image_data_refresh".to_owned()));
     played.ends(&Want {
         changes: &[PUBLISH, "pause audio_data_refresh", "unpause audio_data_refresh", APPROVE, OPEN],
-        ..deployed(&["image_data_refresh was paused before this run and stays paused"])
+        ..deployed(&["image_data_refresh is paused by somebody else and stays so"])
     });
 }
 
@@ -110,7 +110,7 @@ fn moves_on(edition: AirflowEdition) {
             APPROVE,
             OPEN,
         ],
-        ..deployed(&["image_data_refresh moved on although it was paused: it is unpaused, and waited for"])
+        ..deployed(&["image_data_refresh moved on although it was paused: it is to be unpaused"])
     });
 }
 

@@ -57,8 +57,13 @@ impl AirflowRead for Hands {
         self.airflow(format!("GET DAG {dag_id}"), false, |world| dag(world, dag_id)).await
     }
     async fn pauses(&self, dag_id: &str) -> Result<Vec<PauseEntry>> {
-        let log = |world: &mut World| world.airflow.pauses.get(dag_id).into_iter().flatten().rev().cloned().collect();
-        self.airflow(format!("GET event logs of {dag_id}"), false, |world| Ok(log(world))).await
+        self.airflow(format!("GET event logs of {dag_id}"), false, |world| {
+            if !world.airflow.audit {
+                return Err(Cause::Forbidden("can read on Audit Logs".into()));
+            }
+            Ok(world.airflow.pauses.get(dag_id).into_iter().flatten().rev().cloned().collect())
+        })
+        .await
     }
     async fn import_errors(&self) -> Result<Vec<ImportError>> {
         self.airflow("GET import errors".into(), false, |_| Ok(Vec::new())).await

@@ -12,10 +12,12 @@ use catalog_deploy::adapters::process::{
 use catalog_deploy::adapters::prompt::Prompt;
 use catalog_deploy::adapters::{Cause, ServiceError};
 use catalog_deploy::event::{AnsweredBy, Question, Strength};
+use catalog_deploy::facts::Thing;
 use catalog_deploy::plan::approval::Answer;
 use jiff::Timestamp;
 
 use super::Hands;
+use crate::driver::stored;
 use crate::scenario::Says;
 use crate::sim::Sim;
 use crate::world::infra;
@@ -159,7 +161,22 @@ impl Prompt for Person {
         self.sim.tell(&format!("the person answers {}: {text}", question.gate));
         Ok(Some(Answer { gate: question.gate.clone(), text, digest: None, by: AnsweredBy::Terminal }))
     }
-    async fn choose(&self, _: &str, _: &[&str]) -> std::result::Result<Option<usize>, ServiceError> {
-        Ok(None)
+    /// Who paused the DAG in doubt: the person has a way to know. Of nothing else here the world cannot tell.
+    async fn choose(&self, text: &str, _: &[&str]) -> std::result::Result<Option<usize>, ServiceError> {
+        if self.says == Says::Nobody {
+            return Ok(None);
+        }
+        self.sim.pause(self.thinks).await;
+        let run = self.sim.state().world.run.clone();
+        let state = stored(&self.sim, &run);
+        let mut held = state.iter().flat_map(|state| &state.held).filter_map(|held| match &held.thing {
+            Thing::PausedDag { dag } => Some(dag),
+            _ => None,
+        });
+        let Some(dag) = held.next_back() else { return Ok(None) };
+        let log = self.sim.state().world.airflow.pauses.get(dag).and_then(|log| log.last().cloned());
+        let ours = log.is_some_and(|entry| entry.ours == Some(true));
+        self.sim.tell(&format!("the person answers {text} {}", if ours { "this run" } else { "somebody else" }));
+        Ok(Some(usize::from(!ours)))
     }
 }

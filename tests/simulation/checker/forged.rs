@@ -64,6 +64,7 @@ fn last() -> Final {
         ends: Vec::new(),
         closed: true,
         readable: true,
+        audit: true,
     }
 }
 

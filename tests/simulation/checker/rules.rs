@@ -26,8 +26,10 @@ pub const RULES: [(&str, Rule); 14] = [
     ("every process ends, and the run comes to rest", comes_to_rest),
 ];
 
-/// A look at the lock may be this old when a request is begun, in milliseconds: ten seconds, and what an effect reads first.
-const FRESH: i64 = 10_000 + 60_000;
+/// A look at the lock may be this old when a request is begun, in milliseconds.
+const FRESH: i64 = 10_000;
+/// What an effect reads before it begins to change anything.
+const READS_FIRST: i64 = 60_000;
 
 fn ours<'a>(case: &Case<'a>) -> impl DoubleEndedIterator<Item = &'a Happened> {
     case.history.iter().filter(|it| matches!(it.actor, Actor::Run(_)))
@@ -67,7 +69,9 @@ pub fn under_the_lock(case: &Case<'_>) -> Option<String> {
             Change::Paused { paused: false, .. } => it.holder.is_none(),
             _ => false,
         };
-        (!held && !gives_back && it.held_for - it.on_its_way > FRESH)
+        let reads_first = matches!(it.change, Change::File { .. } | Change::Published { .. } | Change::Pushed { .. });
+        let fresh = if reads_first { FRESH + READS_FIRST } else { FRESH };
+        (!held && !gives_back && it.held_for - it.on_its_way > fresh)
             .then(|| format!("{it:?} while the lock was not ours"))
     })
 }
@@ -135,17 +139,20 @@ pub fn only_ours(case: &Case<'_>) -> Option<String> {
     case.history.iter().find_map(|it| {
         let mine = matches!(it.actor, Actor::Run(_));
         match &it.change {
-            Change::Paused { dag, paused: true, was: false } if mine => {
-                paused.insert(dag);
+            // Where the log is closed to us, nobody can tell a pause over ours, or one just before it.
+            Change::Paused { dag, paused: true, was } if mine => {
+                if !was || !case.last.audit {
+                    paused.insert(dag);
+                }
                 None
             }
             Change::Paused { dag, paused: false, was: true } if mine => {
                 // Airflow sets what it is told to: a pause that lands after our look at its log is not seen.
-                let seen = |at: i64| at < it.at - it.on_its_way - FRESH;
+                let seen = |at: i64| at < it.at - it.on_its_way - READS_FIRST;
                 (!paused.remove(dag.as_str()) && theirs.get(dag.as_str()).is_none_or(|at| seen(*at)))
                     .then(|| format!("{dag} was unpaused, and others had paused it"))
             }
-            Change::Paused { dag, paused: true, .. } if !mine => {
+            Change::Paused { dag, paused: true, .. } if case.last.audit => {
                 paused.remove(dag.as_str());
                 theirs.insert(dag, it.at);
                 None
@@ -196,18 +203,20 @@ pub fn lock_last(case: &Case<'_>) -> Option<String> {
 /// the file while a command of ours is at work on it goes with what that command did.
 fn net(history: &[Happened], mine: impl Fn(&&Happened) -> bool) -> bool {
     let mut paused = BTreeSet::new();
-    let mut others = BTreeSet::new();
-    let mut now = None;
+    // What each attribute was at first, and what others made of it.
+    let (mut versions, mut flags) = (BTreeSet::new(), BTreeSet::new());
+    let mut file = true;
     for it in history {
         if let Change::File { version, flag, .. } = &it.change {
-            if others.is_empty() {
-                others.insert((&version.0, &flag.0));
+            for ((before, after), fine) in [(version, &mut versions), (flag, &mut flags)] {
+                if fine.is_empty() {
+                    fine.insert(before);
+                }
+                if it.actor == Actor::Other && before != after {
+                    fine.insert(after);
+                }
             }
-            let after = (&version.1, &flag.1);
-            if it.actor == Actor::Other {
-                others.insert(after);
-            }
-            now = Some(after);
+            file = versions.contains(&version.1) && flags.contains(&flag.1);
         }
     }
     for it in history.iter().filter(mine) {
@@ -218,7 +227,7 @@ fn net(history: &[Happened], mine: impl Fn(&&Happened) -> bool) -> bool {
             _ => return true,
         }
     }
-    now.is_some_and(|now| !others.contains(&now)) || !paused.is_empty()
+    !file || !paused.is_empty()
 }
 
 /// Exit 3 says that nothing was changed.

@@ -11,6 +11,8 @@ pub struct Airflow {
     pub dags: BTreeMap<String, bool>,
     /// Who set `is_paused` of each DAG, oldest first.
     pub pauses: BTreeMap<String, Vec<PauseEntry>>,
+    /// Our account may read that.
+    pub audit: bool,
     pub runs: Vec<DagRun>,
     pub tasks: Vec<TaskInstance>,
     pub version: String,
@@ -29,7 +31,16 @@ impl Airflow {
         let dags = names.into_iter().chain([short]).map(|dag| (dag.to_owned(), false)).collect();
         let pauses = BTreeMap::new();
         let up_from = Some(-3_600_000);
-        Self { dags, pauses, runs: Vec::new(), tasks: Vec::new(), version: "2.9.3".into(), up_from, skew: 0 }
+        Self {
+            dags,
+            pauses,
+            runs: Vec::new(),
+            tasks: Vec::new(),
+            version: "2.9.3".into(),
+            up_from,
+            skew: 0,
+            audit: true,
+        }
     }
 
     pub fn up(&self, now: i64) -> bool {
