@@ -167,7 +167,11 @@ async fn live(sim: &Arc<Sim>, scenario: &Scenario, process: &Process) -> End {
                 sim.tell(&format!("{jolt:?}"));
                 match *jolt {
                     Jolt::Clock(by) => sim.state().clock_offset += by,
-                    Jolt::Sleep(time) => tokio::time::advance(Duration::from_millis(time)).await,
+                    Jolt::Sleep(time) => {
+                        tokio::time::advance(Duration::from_millis(time)).await;
+                        let world = &mut sim.state().world;
+                        world.woke = (world.now, time.cast_signed());
+                    }
                     Jolt::Signal => drop(stop.raise(2)),
                 }
             }

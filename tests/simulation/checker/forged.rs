@@ -18,6 +18,7 @@ fn by_us(change: Change, step: &str) -> Happened {
         holder: Some(RUN.into()),
         held_for: 90_000,
         on_its_way: 0,
+        slept: 0,
         flag: "false".into(),
         applying: false,
     }

@@ -70,7 +70,7 @@ pub fn under_the_lock(case: &Case<'_>) -> Option<String> {
             _ => false,
         };
         let reads_first = matches!(it.change, Change::File { .. } | Change::Published { .. } | Change::Pushed { .. });
-        let fresh = if reads_first { FRESH + READS_FIRST } else { FRESH };
+        let fresh = if reads_first { FRESH + READS_FIRST + it.slept } else { FRESH };
         (!held && !gives_back && it.held_for - it.on_its_way > fresh)
             .then(|| format!("{it:?} while the lock was not ours"))
     })

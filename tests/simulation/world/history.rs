@@ -63,6 +63,8 @@ pub struct Happened {
     pub held_for: i64,
     /// How many milliseconds ago the request was begun: nobody can look at the lock in between.
     pub on_its_way: i64,
+    /// How long the laptop was asleep in the last minute, in milliseconds: between its last look and this, perhaps.
+    pub slept: i64,
     /// The flag's literal right before.
     pub flag: String,
     /// An apply was at work.

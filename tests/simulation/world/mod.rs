@@ -73,6 +73,8 @@ pub struct World {
     pub intents: Vec<String>,
     /// When the request that takes effect now was begun.
     pub sent: i64,
+    /// When the laptop woke up last, and after how long.
+    pub woke: (i64, i64),
     pub tagging_fails: bool,
 }
 
@@ -98,6 +100,7 @@ impl World {
             process: 0,
             intents: Vec::new(),
             sent: 0,
+            woke: (i64::MIN / 2, 0),
             tagging_fails: false,
         }
     }
@@ -216,6 +219,7 @@ impl World {
             holder: self.lock.as_ref().map(|lock| lock.record.run.clone()),
             held_for: self.now - self.lock_changed,
             on_its_way: self.now - self.sent,
+            slept: if self.now - self.woke.0 < 60_000 { self.woke.1 } else { 0 },
             flag: self.repo.flag(),
             applying: self.terraform.running(),
         });
