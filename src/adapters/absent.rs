@@ -54,7 +54,7 @@ impl AirflowRead for Absent {
     async fn dag(&self, _: &str) -> Result<Dag, ServiceError> {
         none("Airflow", "airflow")
     }
-    async fn pauses(&self, _: &str) -> Result<Vec<PauseEntry>, ServiceError> {
+    async fn pause_log(&self, _: &str) -> Result<Vec<PauseEntry>, ServiceError> {
         none("Airflow", "airflow")
     }
     async fn import_errors(&self) -> Result<Vec<ImportError>, ServiceError> {

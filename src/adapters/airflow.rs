@@ -100,7 +100,7 @@ pub trait AirflowRead: Send + Sync {
     async fn dag(&self, dag_id: &str) -> Result<Dag>;
     /// Who set `is_paused`, by the audit log, the newest hundred, newest first. `Forbidden` for an account that may not
     /// read it. What came through the API is logged since 2.9.
-    async fn pauses(&self, dag_id: &str) -> Result<Vec<PauseEntry>>;
+    async fn pause_log(&self, dag_id: &str) -> Result<Vec<PauseEntry>>;
     async fn import_errors(&self) -> Result<Vec<ImportError>>;
 }
 

@@ -101,9 +101,9 @@ impl AirflowRead for Airflow {
     async fn dag(&self, dag_id: &str) -> airflow::Result<Dag> {
         once(&self.dags, dag_id.into(), self.inner.dag(dag_id)).await
     }
-    async fn pauses(&self, dag_id: &str) -> airflow::Result<Vec<PauseEntry>> {
+    async fn pause_log(&self, dag_id: &str) -> airflow::Result<Vec<PauseEntry>> {
         // No preview asks for it.
-        self.inner.pauses(dag_id).await
+        self.inner.pause_log(dag_id).await
     }
     async fn import_errors(&self) -> airflow::Result<Vec<ImportError>> {
         once(&self.import_errors, (), self.inner.import_errors()).await

@@ -306,7 +306,7 @@ impl Step for DagsHold {
 
 /// The log is a help, so that whatever it is that keeps it from us is no more than not knowing.
 async fn whose_pause(look: &Look<'_>, dag: &str) -> Whose {
-    match look.readers.airflow.pauses(dag).await {
+    match look.readers.airflow.pause_log(dag).await {
         Ok(entries) => whose::judge(dag, &entries, look.began),
         Err(error) => Whose::Unknown(format!("its audit log cannot be read: {error}")),
     }

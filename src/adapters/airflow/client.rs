@@ -334,7 +334,7 @@ impl AirflowRead for AirflowClient {
         Ok(dag.into())
     }
 
-    async fn pauses(&self, dag_id: &str) -> Result<Vec<PauseEntry>> {
+    async fn pause_log(&self, dag_id: &str) -> Result<Vec<PauseEntry>> {
         let generation = self.generation().await?;
         let events = match generation {
             // One parameter, and one for each.

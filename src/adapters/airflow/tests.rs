@@ -180,7 +180,7 @@ async fn the_audit_log_tells_who_paused() {
     for server in [Server::start(two).await, Server::start(three).await] {
         let told = async |username: &str| {
             let auth = AirflowAuth::Password { username: username.into(), password: SecretString::from("secret") };
-            let entries = server.client(auth).pauses("outside the_exception").await.expect("entries");
+            let entries = server.client(auth).pause_log("outside the_exception").await.expect("entries");
             entries.into_iter().map(|entry| (entry.paused, entry.by, entry.ours)).collect::<Vec<_>>()
         };
         let by_hand = (true, "root".to_owned(), Some(false));
@@ -193,7 +193,7 @@ async fn the_audit_log_tells_who_paused() {
     // A token has no name; its owner's machine neither.
     let server = Server::start(three).await;
     let client = server.client(AirflowAuth::Token(SecretString::from("eyJ...")));
-    let entries = client.pauses("outside_the_exception").await.expect("entries");
+    let entries = client.pause_log("outside_the_exception").await.expect("entries");
     assert_eq!(entries.iter().map(|entry| entry.ours).collect::<Vec<_>>(), [Some(false), None]);
 }
 

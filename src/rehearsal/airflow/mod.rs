@@ -155,7 +155,7 @@ fn dag(shared: &Shared, dag_id: &str) -> Found {
 }
 
 /// Pausing of one DAG by the audit log, the newest first, each with its number; `None` where this account may not read it.
-fn pauses(shared: &Shared, dag_id: &str) -> Option<Vec<(usize, PauseEntry)>> {
+fn pause_log(shared: &Shared, dag_id: &str) -> Option<Vec<(usize, PauseEntry)>> {
     if shared.has(Fault::BlindAccount) {
         return None;
     }

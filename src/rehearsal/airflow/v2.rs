@@ -320,7 +320,7 @@ fn event_logs(shared: &Shared, asked: &Asked<'_>) -> Response {
     let events = one(asked.query, "included_events").unwrap_or_default();
     let logged =
         if events.split(',').any(|event| event == "api.patch_dag") { one(asked.query, "dag_id") } else { None };
-    let Some(entries) = super::pauses(shared, logged.unwrap_or_default()) else {
+    let Some(entries) = super::pause_log(shared, logged.unwrap_or_default()) else {
         return problem(shared, 403, "Forbidden", "PermissionDenied", None);
     };
     let logs: Vec<Value> = entries

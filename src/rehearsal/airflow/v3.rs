@@ -311,7 +311,7 @@ fn event_logs(shared: &Shared, asked: &Asked<'_>) -> Response {
     } else {
         None
     };
-    let Some(entries) = super::pauses(shared, logged.unwrap_or_default()) else { return detail(403, "Forbidden") };
+    let Some(entries) = super::pause_log(shared, logged.unwrap_or_default()) else { return detail(403, "Forbidden") };
     let logs: Vec<Value> = entries
         .iter()
         .map(|(id, entry)| {

@@ -97,7 +97,7 @@ impl AirflowRead for Nobody {
     async fn dag(&self, _: &str) -> Answer<Dag> {
         nobody()
     }
-    async fn pauses(&self, _: &str) -> Answer<Vec<PauseEntry>> {
+    async fn pause_log(&self, _: &str) -> Answer<Vec<PauseEntry>> {
         nobody()
     }
     async fn import_errors(&self) -> Answer<Vec<ImportError>> {

@@ -26,7 +26,7 @@ impl AirflowRead for Fake {
     async fn dag(&self, dag_id: &str) -> Answer<Dag> {
         Ok(Dag { dag_id: dag_id.into(), is_paused: self.paused.contains(&dag_id) })
     }
-    async fn pauses(&self, _: &str) -> Answer<Vec<PauseEntry>> {
+    async fn pause_log(&self, _: &str) -> Answer<Vec<PauseEntry>> {
         Ok(Vec::new())
     }
     async fn import_errors(&self) -> Answer<Vec<ImportError>> {

@@ -90,13 +90,13 @@ async fn pausing(airflow: &Airflow, cases: &mut Cases) {
 async fn whose_pause(airflow: &Airflow, cases: &mut Cases) {
     const DAG: &str = "outside_the_exception";
     let client = airflow.client("admin");
-    assert_eq!(client.pauses(DAG).await.unwrap(), []);
+    assert_eq!(client.pause_log(DAG).await.unwrap(), []);
     let begun = Timestamp::now();
     let mut bench = Bench::new(airflow.client("admin"));
     bench.held = vec![paused_by_us(DAG)];
     for paused in [true, false, true] {
         client.set_paused(DAG, paused).await.unwrap();
-        let last = client.pauses(DAG).await.unwrap().remove(0);
+        let last = client.pause_log(DAG).await.unwrap().remove(0);
         assert_eq!((last.paused, last.by.as_str(), last.ours), (paused, "admin", Some(true)));
         assert!(last.at.duration_since(begun).abs() < SignedDuration::from_secs(60), "{last:?}");
     }
@@ -104,13 +104,13 @@ async fn whose_pause(airflow: &Airflow, cases: &mut Cases) {
     cases.passed("a pause of ours, by the audit log");
 
     airflow.command(&["dags", "pause", DAG]);
-    let log = client.pauses(DAG).await.unwrap();
+    let log = client.pause_log(DAG).await.unwrap();
     let ours: Vec<_> = log.iter().map(|entry| (entry.paused, entry.ours == Some(true))).collect();
     assert_eq!(ours, [(true, false), (true, true), (false, true), (true, true)], "{log:?}");
     assert!(matches!(bench.settle(&DagsHold::new()).await.unwrap(), Settled::NotOurs(_)));
     cases.passed("somebody else's pause, by the audit log");
 
-    let error = airflow.client("nobody").pauses(DAG).await.unwrap_err();
+    let error = airflow.client("nobody").pause_log(DAG).await.unwrap_err();
     assert!(matches!(error.cause, Cause::Forbidden(_)), "{error}");
     // In 2.x it may not read the log either; in 3.x the log has no pause of its own.
     let mut viewer = Bench::new(airflow.client("viewer"));

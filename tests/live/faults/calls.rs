@@ -186,7 +186,7 @@ pub fn airflow(edition: AirflowEdition) -> Vec<Row> {
     };
     let activity: Call = call!(airflow.activity());
     let dag: Call = call!(airflow.dag("batched_update"));
-    let log: Call = call!(airflow.pauses("batched_update"));
+    let log: Call = call!(airflow.pause_log("batched_update"));
     let errors: Call = call!(airflow.import_errors());
     let pause: Call = call!(airflow.set_paused(CATALOG, true));
     let unpause: Call = call!(airflow.set_paused(OTHER, false));

@@ -56,14 +56,16 @@ impl AirflowRead for Hands {
     async fn dag(&self, dag_id: &str) -> Result<Dag> {
         self.airflow(format!("GET DAG {dag_id}"), false, |world| dag(world, dag_id)).await
     }
-    async fn pauses(&self, dag_id: &str) -> Result<Vec<PauseEntry>> {
-        self.airflow(format!("GET event logs of {dag_id}"), false, |world| {
+    async fn pause_log(&self, dag_id: &str) -> Result<Vec<PauseEntry>> {
+        let log = self.airflow(format!("GET event logs of {dag_id}"), false, |world| {
             if !world.airflow.audit {
                 return Err(Cause::Forbidden("can read on Audit Logs".into()));
             }
             Ok(world.airflow.pauses.get(dag_id).into_iter().flatten().rev().cloned().collect())
-        })
-        .await
+        });
+        let told = log.await;
+        self.0.state().world.airflow.untold |= told.is_err();
+        told
     }
     async fn import_errors(&self) -> Result<Vec<ImportError>> {
         self.airflow("GET import errors".into(), false, |_| Ok(Vec::new())).await

@@ -37,7 +37,7 @@ pub struct Final {
     pub closed: bool,
     /// The journal can be read, or there never was one.
     pub readable: bool,
-    /// The run's account may read Airflow's audit log.
+    /// Airflow's audit log was told whenever it was asked for.
     pub audit: bool,
 }
 
@@ -60,7 +60,7 @@ pub fn judge(sim: &Arc<Sim>, scenario: &Scenario, ends: Vec<(Command, End)>) -> 
         ends: (1..).zip(&ends).map(|(number, (command, end))| (number, *command, end.clone())).collect(),
         closed: state.as_ref().is_none_or(|state| state.closed.is_some()),
         readable,
-        audit: world.airflow.audit,
+        audit: !world.airflow.untold,
     };
     drop(guard);
     let target = scenario.parameters.tag.clone().unwrap_or_else(|| crate::world::NEW.into());

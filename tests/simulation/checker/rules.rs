@@ -139,7 +139,7 @@ pub fn only_ours(case: &Case<'_>) -> Option<String> {
     case.history.iter().find_map(|it| {
         let mine = matches!(it.actor, Actor::Run(_));
         match &it.change {
-            // Where the log is closed to us, nobody can tell a pause over ours, or one just before it.
+            // Where the log is not told, nobody can tell a pause over ours, or one just before it.
             Change::Paused { dag, paused: true, was } if mine => {
                 if !was || !case.last.audit {
                     paused.insert(dag);

@@ -63,10 +63,10 @@ async fn dags_are_paused_and_unpaused(bench: &Bench) {
         assert_eq!(bench.airflow.set_paused(REFRESH, paused).await.unwrap().is_paused, paused);
         assert_eq!(bench.airflow.dag(REFRESH).await.unwrap().is_paused, paused);
     }
-    let log = bench.airflow.pauses(REFRESH).await.unwrap();
+    let log = bench.airflow.pause_log(REFRESH).await.unwrap();
     let log: Vec<_> = log.iter().map(|entry| (entry.paused, entry.ours)).collect();
     assert_eq!(log, [(false, Some(true)), (true, Some(true)), (true, Some(true))]);
-    assert_eq!(bench.airflow.pauses("flickr_workflow").await.unwrap(), []);
+    assert_eq!(bench.airflow.pause_log("flickr_workflow").await.unwrap(), []);
 }
 
 async fn what_runs_is_listed(bench: &Bench) {

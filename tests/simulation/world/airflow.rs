@@ -13,6 +13,8 @@ pub struct Airflow {
     pub pauses: BTreeMap<String, Vec<PauseEntry>>,
     /// Our account may read that.
     pub audit: bool,
+    /// It was asked for, and not told.
+    pub untold: bool,
     pub runs: Vec<DagRun>,
     pub tasks: Vec<TaskInstance>,
     pub version: String,
@@ -40,6 +42,7 @@ impl Airflow {
             up_from,
             skew: 0,
             audit: true,
+            untold: false,
         }
     }
 
