@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::stage::{Does, Part, Shared, carry_out, go_on, part};
-use crate::event::StepResult;
+use crate::event::{Refusal, StepResult};
 use crate::journal::status::StepState;
+use crate::step::Settled;
 
 #[tokio::test]
 async fn in_doubt_then_seen_is_done_once() {
@@ -26,14 +27,31 @@ async fn in_doubt_then_absent_is_done_again() {
 
 #[tokio::test]
 async fn what_somebody_else_did_meanwhile_is_not_given_back() {
-    for theirs in [false, true] {
+    for settles in [None, Some(Settled::NotOurs("grace did it".into()))] {
         let shared = Shared::new();
-        let one = Part { theirs, ..part(&shared, "one").takes().does(&[Does::WorksInDoubt]) };
+        let theirs = settles.is_some();
+        let one = Part { settles, ..part(&shared, "one").takes().does(&[Does::WorksInDoubt]) };
         let ended = carry_out(&shared, vec![one]).await;
         assert_eq!(ended.outcome.exit, 0);
         let expected: &[&str] = if theirs { &["do one"] } else { &["do one", "give one back"] };
         assert_eq!(shared.log(), expected);
         assert!(ended.state.held.is_empty());
+    }
+}
+
+/// Ours, theirs, not known, nobody there to ask.
+#[tokio::test]
+async fn where_it_cannot_be_told_whose_it_is_a_person_says_so() {
+    let unknown = || Settled::OursOrTheirs(Refusal { what: "somebody did it".into(), next: "ask around".into() });
+    for (chooses, exit, gives_back) in [(Some(0), 0, true), (Some(1), 0, false), (Some(2), 9, true), (None, 9, true)] {
+        let shared = Shared::new();
+        *shared.chooses.lock().unwrap() = chooses;
+        let one = Part { settles: Some(unknown()), ..part(&shared, "one").takes().does(&[Does::WorksInDoubt]) };
+        let ended = carry_out(&shared, vec![one]).await;
+        assert_eq!(ended.outcome.exit, exit, "{chooses:?}: {:?}", ended.outcome);
+        assert_eq!(shared.log().len(), 1 + usize::from(gives_back), "{chooses:?}: {:?}", shared.log());
+        // The lock stays with the doubt.
+        assert_eq!(shared.lock.holder().is_some(), exit == 9, "{chooses:?}");
     }
 }
 

@@ -13,13 +13,14 @@ use crate::adapters::clock::Clock;
 use crate::adapters::github::GithubClient;
 use crate::adapters::lock::{LockRead, LockRecord, LockState, LockWrite, Taken};
 use crate::adapters::process::Commands;
-use crate::adapters::prompt::Nobody;
+use crate::adapters::prompt::Prompt;
 use crate::adapters::{Cause, ServiceError, World};
 use crate::engine::{Outcome, Recorder, Run, StopSignal};
 use crate::event::{Event, FORMAT, Mode, Question, Stamped, StepHead, Strength};
 use crate::facts::{FactKind, Held, Parameters, Place, Thing};
 use crate::journal::Journal;
 use crate::journal::status::RunState;
+use crate::plan::approval::Answer;
 use crate::plan::{Plan, PlannedStep};
 use crate::report::Sink;
 use crate::runbook::load::Source;
@@ -151,8 +152,8 @@ pub struct Part {
     pub unreachable: Mutex<u32>,
     pub refuses_while_in_doubt: bool,
     pub applies: bool,
-    /// What is there is somebody else's.
-    pub theirs: bool,
+    /// What a look after a lost answer says, whatever is there.
+    pub settles: Option<Settled>,
     pub shared: Arc<Shared>,
 }
 
@@ -164,6 +165,24 @@ pub struct Shared {
     recorder: Mutex<Option<Arc<Recorder>>>,
     pub lock: Arc<MemoryLock>,
     pub clock: Arc<FakeClock>,
+    /// What a person chooses; nobody is there where it is `None`.
+    pub chooses: Mutex<Option<usize>>,
+}
+
+/// Has no answer to a gate, and this one to all else.
+struct Chooses(Option<usize>);
+
+#[async_trait]
+impl Prompt for Chooses {
+    fn can_ask(&self) -> bool {
+        self.0.is_some()
+    }
+    async fn ask(&self, _: &Question) -> Result<Option<Answer>, ServiceError> {
+        Ok(None)
+    }
+    async fn choose(&self, _: &str, _: &[&str]) -> Result<Option<usize>, ServiceError> {
+        Ok(self.0)
+    }
 }
 
 impl Shared {
@@ -177,6 +196,7 @@ impl Shared {
             recorder: Mutex::default(),
             lock: Arc::default(),
             clock: Arc::new(clock),
+            chooses: Mutex::default(),
         })
     }
     pub fn log(&self) -> Vec<String> {
@@ -204,7 +224,7 @@ pub fn part(shared: &Arc<Shared>, id: &'static str) -> Part {
         unreachable: Mutex::new(0),
         refuses_while_in_doubt: false,
         applies: false,
-        theirs: false,
+        settles: None,
         shared: shared.clone(),
     }
 }
@@ -257,8 +277,8 @@ impl Step for Part {
     }
 
     async fn settle(&self, look: Look<'_>) -> Result<Settled, Trouble> {
-        if self.theirs {
-            return Ok(Settled::NotOurs("grace did it".into()));
+        if let Some(settled) = &self.settles {
+            return Ok(settled.clone());
         }
         Ok(match self.observe(look).await?.decision {
             Decision::Satisfied => Settled::TookEffect(Vec::new()),
@@ -427,7 +447,8 @@ async fn play(shared: &Arc<Shared>, parts: Vec<Part>, earlier: Option<tempfile::
     let runbook = crate::runbook::load("prod", Source::Frozen, RUNBOOK).unwrap().runbook;
     let who = ("ada".to_owned(), "laptop".to_owned());
     let workspace = directory.path().to_owned();
-    let run = Run::new(&runbook, &plan, &world, &recorder, &Nobody, &shared.stop, workspace, who);
+    let person = Chooses(*shared.chooses.lock().unwrap());
+    let run = Run::new(&runbook, &plan, &world, &recorder, &person, &shared.stop, workspace, who);
     let outcome = if give_up { run.give_up().await } else { run.carry_out().await };
     let state = RunState::replay(&crate::journal::store::read(directory.path()).unwrap()).unwrap().unwrap();
     drop(run);
