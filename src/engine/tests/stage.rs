@@ -38,6 +38,10 @@ impl FakeClock {
         self.now.lock().unwrap().as_secs()
     }
 
+    pub fn passes(&self, seconds: u64) {
+        *self.now.lock().unwrap() += Duration::from_secs(seconds);
+    }
+
     /// `signal` comes when this clock says `seconds`. Earliest first.
     pub fn alarm(&self, seconds: u64, signal: i32) {
         self.alarms.lock().unwrap().push((Duration::from_secs(seconds), signal));
@@ -77,13 +81,22 @@ impl Clock for FakeClock {
     }
 }
 
+type Nap = Box<dyn FnOnce() + Send>;
+
 /// A lock that works: free, ours or somebody's.
 #[derive(Default)]
-pub struct MemoryLock(Mutex<Option<LockState>>);
+pub struct MemoryLock {
+    state: Mutex<Option<LockState>>,
+    /// What happens between a look at it and its answer, one for each look.
+    naps: Mutex<VecDeque<Nap>>,
+}
 
 impl MemoryLock {
+    pub fn nap(&self, nap: impl FnOnce() + Send + 'static) {
+        self.naps.lock().unwrap().push_back(Box::new(nap));
+    }
     pub fn holder(&self) -> Option<String> {
-        self.0.lock().unwrap().as_ref().map(|state| state.record.run.clone())
+        self.state.lock().unwrap().as_ref().map(|state| state.record.run.clone())
     }
     pub fn set(&self, run: Option<&str>) {
         let state = run.map(|run| LockState {
@@ -100,7 +113,7 @@ impl MemoryLock {
                 nonce: String::new(),
             },
         });
-        *self.0.lock().unwrap() = state;
+        *self.state.lock().unwrap() = state;
     }
 }
 
@@ -110,7 +123,10 @@ impl LockRead for MemoryLock {
         Some("refs/lock".into())
     }
     async fn holder(&self) -> Result<Option<LockState>, ServiceError> {
-        Ok(self.0.lock().unwrap().clone())
+        let state = self.state.lock().unwrap().clone();
+        let nap = self.naps.lock().unwrap().pop_front();
+        nap.into_iter().for_each(|nap| nap());
+        Ok(state)
     }
 }
 
@@ -118,7 +134,7 @@ impl LockRead for MemoryLock {
 impl LockWrite for MemoryLock {
     async fn take(&self, record: &LockRecord) -> Result<Taken, ServiceError> {
         self.set(Some(&record.run));
-        Ok(Taken::Ours(self.0.lock().unwrap().clone().unwrap()))
+        Ok(Taken::Ours(self.state.lock().unwrap().clone().unwrap()))
     }
     async fn free(&self, _: &str) -> Result<bool, ServiceError> {
         self.set(None);

@@ -59,3 +59,20 @@ async fn a_refused_change_does_not_count_as_one() {
     assert!(!ended.state.changed());
     assert_eq!(ended.outcome.exit, 3, "{:?}", ended.outcome);
 }
+
+/// The laptop sleeps between the question who holds the lock and its answer; somebody breaks the lock and deploys.
+#[tokio::test]
+async fn an_answer_about_the_lock_is_as_old_as_its_question() {
+    let shared = Shared::new();
+    let clock = shared.clock.clone();
+    shared.lock.nap(move || clock.passes(20));
+    let (clock, lock) = (shared.clock.clone(), shared.lock.clone());
+    shared.lock.nap(move || {
+        clock.passes(60);
+        lock.set(Some("run-of-grace"));
+    });
+    let ended = carry_out(&shared, vec![part(&shared, "one")]).await;
+    assert_eq!(shared.log(), [""; 0]);
+    assert_eq!((ended.outcome.exit, ended.outcome.reason), (6, "locked"), "{:?}", ended.outcome);
+    assert_eq!(shared.lock.holder().as_deref(), Some("run-of-grace"));
+}

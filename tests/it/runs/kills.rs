@@ -4,14 +4,21 @@ use nix::sys::signal::Signal;
 
 use super::{Live, NEW, PUBLISH, PULL, REVIEW, nothing_held, resumed, run, slow_stage};
 use crate::deploy::approved;
+use crate::support::slow::SlowApply;
 use crate::support::{Stage, until};
 
-#[test]
-fn resume_waits_for_an_orphaned_apply_and_never_starts_a_second() {
+/// The flag is true and DAGs are paused; the recipe waits, alone.
+fn killed_in_the_apply() -> (Stage, SlowApply) {
     let (stage, slow) = slow_stage();
     let live = Live::start(&stage, &approved(&[]));
     slow.begun();
     live.killed();
+    (stage, slow)
+}
+
+#[test]
+fn resume_waits_for_an_orphaned_apply_and_never_starts_a_second() {
+    let (stage, slow) = killed_in_the_apply();
     let run = &run(&stage);
     assert_eq!(stage.attribute("running_dags_cleared"), "true");
     assert!(stage.locked());
@@ -50,10 +57,7 @@ fn resume_waits_for_an_orphaned_apply_and_never_starts_a_second() {
 
 #[test]
 fn restore_waits_for_an_orphaned_apply_and_gives_back() {
-    let (stage, slow) = slow_stage();
-    let live = Live::start(&stage, &approved(&[]));
-    slow.begun();
-    live.killed();
+    let (stage, slow) = killed_in_the_apply();
     let live = Live::start(&stage, &["restore"]);
     live.says("the apply that an earlier process of this run started");
     live.signal(Signal::SIGINT);
@@ -82,10 +86,7 @@ fn restore_waits_for_an_orphaned_apply_and_gives_back() {
 /// She sees the deploy die, and wants this refresh to stay where it is.
 #[test]
 fn a_dag_that_a_colleague_pauses_over_ours_stays_paused() {
-    let (stage, slow) = slow_stage();
-    let live = Live::start(&stage, &approved(&[]));
-    slow.begun();
-    live.killed();
+    let (stage, slow) = killed_in_the_apply();
     stage.world.set_paused("audio_data_refresh", true);
     slow.go();
     let done = stage.run(&resumed(&run(&stage)));
