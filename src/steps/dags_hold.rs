@@ -284,7 +284,7 @@ impl Step for DagsHold {
             Ok(now) if !now.is_paused => return Ok(Returned::Back(format!("{dag} is not paused"))),
             Ok(_) => match whose_pause(look, dag).await {
                 Whose::Theirs(told) => return Ok(Returned::NotOurs(told)),
-                // A person was asked, and did not know.
+                // A person did not know, or was not there to be asked.
                 Whose::Unknown(why) if !look.open.is_empty() && own(look).last() == Some(held) => {
                     return Ok(Returned::NotYet(format!("it is not known whether this run paused it; {why}")));
                 }
