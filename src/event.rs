@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::facts::{Fact, Held};
+use crate::facts::{BaselineFact, Fact, Held, Override};
 
 /// Version of the event format, carried by the first event of every stream and journal.
 pub const FORMAT: u32 = 1;
@@ -166,6 +166,14 @@ pub enum StepResult {
     Inconclusive {
         why: String,
     },
+    /// Deployed, and this end is left open: a resume tries again, or someone has to do it by hand.
+    Unfinished {
+        why: String,
+    },
+    /// Only a person can do this, and no one was there.
+    Left {
+        what: String,
+    },
     Failed {
         why: String,
     },
@@ -173,6 +181,41 @@ pub enum StepResult {
     Stopped {
         why: String,
     },
+}
+
+/// One reason why a run ended as it did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndFinding {
+    pub exit: u8,
+    /// As in [`Event::RunFinished`].
+    pub reason: String,
+    pub message: String,
+}
+
+/// What a rollback takes over from the run that was open: it restores it after its own deploy, to the values from before
+/// that run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Adoption {
+    pub run: String,
+    /// When that run began, or the one that it had taken over itself.
+    pub began: Timestamp,
+    /// In the order in which they were taken.
+    pub held: Vec<Held>,
+    /// Every effect of the steps that hold something, so that what was done and what is in doubt stays known.
+    pub effects: Vec<AdoptedEffect>,
+    /// How production looked before that run's deploy.
+    pub baseline: Option<BaselineFact>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdoptedEffect {
+    pub id: String,
+    pub step: String,
+    pub what: String,
+    pub ended: Option<Ended>,
+    pub returns: Option<String>,
+    /// Obligations (by id) that came with it.
+    pub took: Vec<String>,
 }
 
 /// What happened. Times are the laptop's clock, UTC.
@@ -199,6 +242,19 @@ pub enum Event {
     RunResumed {
         who: String,
         host: String,
+    },
+    /// From now on everything that another run held is this run's to restore.
+    TookOver {
+        adoption: Adoption,
+    },
+    /// A check got no answer, or one that someone knows better than, and the run continues without it.
+    Overridden {
+        /// The step that asked; `None` where it was given when the run was resumed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        step: Option<String>,
+        #[serde(flatten)]
+        given: Override,
+        by: AnsweredBy,
     },
     StepStarted {
         step: String,
@@ -284,6 +340,9 @@ pub enum Event {
         reason: String,
         message: String,
         next: Vec<String>,
+        /// Where there are several reasons: each, the worst first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        findings: Vec<EndFinding>,
     },
     /// Nothing will be done for this run any more.
     RunClosed {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct Parameters {
     /// `--tag`: deploy this image tag and skip the release steps.
     pub tag: Option<String>,
-    /// `--override DAG=REASON`.
+    /// `--override CHECK=REASON`, and what was overridden at the terminal since.
     pub overrides: Vec<Override>,
     /// `--wait`: how long running DAGs may take to finish.
     pub wait: Option<Duration>,
@@ -21,11 +21,104 @@ pub struct Parameters {
     pub allow_empty_release: bool,
 }
 
-/// One DAG that may be killed by this deploy, and why.
+impl Parameters {
+    /// Why the deploy may continue without an answer to `check`; `None` where it may not.
+    pub fn overridden(&self, check: Check) -> Option<&str> {
+        self.reason(|subject| *subject == Subject::Check { check })
+    }
+
+    /// Why the tasks of `dag` may be killed; `None` where they may not.
+    pub fn may_be_killed(&self, dag: &str) -> Option<&str> {
+        self.reason(|subject| matches!(subject, Subject::Dag { dag: given } if given == dag))
+    }
+
+    fn reason(&self, is: impl Fn(&Subject) -> bool) -> Option<&str> {
+        self.overrides.iter().find(|given| is(&given.subject)).map(|given| given.reason.as_str())
+    }
+}
+
+/// What someone decided against a check, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Override {
-    pub dag: String,
+    #[serde(flatten)]
+    pub subject: Subject,
     pub reason: String,
+}
+
+/// What can be overridden. In a journal `{"dag": …}` or `{"check": …}`; until checks had names there were only DAGs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Subject {
+    /// This DAG's tasks may be killed by the deploy.
+    Dag { dag: String },
+    /// The deploy continues without an answer to this check.
+    Check { check: Check },
+}
+
+impl std::fmt::Display for Override {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.subject {
+            Subject::Dag { dag } => write!(f, "the tasks of DAG {dag} may be killed: {}", self.reason),
+            Subject::Check { check } => write!(f, "{check}, {}: {}", check.without(), self.reason),
+        }
+    }
+}
+
+/// A check that can be overridden. An override replaces a missing answer, never an answer; the one exception is
+/// [`Check::Latest`], where someone has looked and knows better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Check {
+    /// Which DAGs run, and how production looked before the deploy.
+    Airflow,
+    /// Whether the tag exists, and on which image.
+    Registry,
+    /// Whether the release is still published.
+    Github,
+    /// Who else is deploying, and whether main has moved.
+    Lock,
+    /// Whether `latest` is the newest build's image.
+    Latest,
+}
+
+impl Check {
+    pub const ALL: [Self; 5] = [Self::Airflow, Self::Registry, Self::Github, Self::Lock, Self::Latest];
+
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Airflow => "airflow",
+            Self::Registry => "registry",
+            Self::Github => "github",
+            Self::Lock => "lock",
+            Self::Latest => "latest",
+        }
+    }
+
+    /// What the deploy continues without, for reports.
+    fn without(self) -> &'static str {
+        match self {
+            Self::Airflow => "running DAGs were not checked",
+            Self::Registry => "the image was not checked",
+            Self::Github => "the release was not checked again",
+            Self::Lock => "the run lock and main were not checked",
+            Self::Latest => "`latest` was published as it was",
+        }
+    }
+}
+
+impl std::fmt::Display for Check {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Check {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|check| check.name() == name).ok_or(())
+    }
 }
 
 /// The release that is or will be deployed.
@@ -70,10 +163,13 @@ pub struct RunningFact {
 pub struct BaselineFact {
     pub taken_at: Timestamp,
     pub airflow_version: Option<String>,
-    /// File names with their error's first line, sorted.
-    pub import_errors: Vec<String>,
+    /// File names with their error's first line, sorted; `None` where Airflow could not be asked.
+    pub import_errors: Option<Vec<String>>,
     /// Ids of unresolved Sentry issues; `None` where Sentry could not be asked.
     pub sentry_issues: Option<Vec<String>>,
+    /// The run whose deploy it was taken before, where that is one that this run has taken over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_run: Option<String>,
 }
 
 /// The apply, seen from the clocks of both sides.
@@ -84,6 +180,9 @@ pub struct AppliedFact {
     pub airflow_clock_skew_ms: i64,
     /// The plan held changes, so an instance restarts.
     pub changed: bool,
+    /// Why it could not be verified that the apply took effect; Terraform itself reported success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unverified: Option<String>,
 }
 
 /// A pull request of ours or for us.
@@ -115,6 +214,8 @@ pub enum Fact {
     AppliedInPart,
     Changelog(PullRequestFact),
     PullRequest(PullRequestFact),
+    /// All was well with production for the first time after the deploy.
+    HealthySince(Timestamp),
 }
 
 /// Names of facts, for a step's needs.
@@ -133,6 +234,7 @@ pub enum FactKind {
     AppliedInPart,
     Changelog,
     PullRequest,
+    HealthySince,
 }
 
 /// All that a run has learned so far: a fold over [`Fact`], the latest of each kind.
@@ -152,6 +254,8 @@ pub struct Facts {
     pub applied_in_part: bool,
     pub changelog: Option<PullRequestFact>,
     pub pull_request: Option<PullRequestFact>,
+    #[serde(default)]
+    pub healthy_since: Option<Timestamp>,
 }
 
 impl Facts {
@@ -171,6 +275,7 @@ impl Facts {
             FactKind::AppliedInPart => self.applied_in_part,
             FactKind::Changelog => self.changelog.is_some(),
             FactKind::PullRequest => self.pull_request.is_some(),
+            FactKind::HealthySince => self.healthy_since.is_some(),
         }
     }
 
@@ -189,6 +294,7 @@ impl Facts {
             Fact::AppliedInPart => self.applied_in_part = true,
             Fact::Changelog(it) => self.changelog = Some(it),
             Fact::PullRequest(it) => self.pull_request = Some(it),
+            Fact::HealthySince(it) => self.healthy_since = Some(it),
         }
     }
 }

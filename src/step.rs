@@ -12,9 +12,9 @@ use tokio::sync::watch;
 
 use crate::adapters::checkout::Tree;
 use crate::adapters::process::LineSink;
-use crate::adapters::{Readers, ServiceError, World, Writers};
-use crate::event::{Ended, Event, Evidence, Question, Refusal};
-use crate::facts::{Fact, FactKind, Facts, Held, Parameters};
+use crate::adapters::{Cause, Readers, ServiceError, World, Writers};
+use crate::event::{Ended, Event, Evidence, Question, Refusal, StepResult};
+use crate::facts::{Check, Fact, FactKind, Facts, Held, Parameters};
 use crate::journal::DurableIntent;
 use crate::plan::approval::{Authority, Consent};
 use crate::runbook::Runbook;
@@ -38,6 +38,9 @@ pub enum Trouble {
     Refused(Vec<Refusal>),
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// A check got no answer, and no one has overridden it.
+    #[error(transparent)]
+    Missing(Box<Missing>),
     /// It was attempted and did not work.
     #[error("{what}")]
     Failed { what: String, next: String },
@@ -58,6 +61,38 @@ pub enum Trouble {
     /// The journal cannot be written: nothing may be changed any more.
     #[error("could not write the journal: {0}")]
     Journal(String),
+}
+
+impl Trouble {
+    /// The failed request behind it, where asking again may help.
+    pub fn passing(&self) -> Option<&ServiceError> {
+        match self {
+            Self::Service(error) => Some(error),
+            Self::Missing(missing) => Some(&missing.error),
+            _ => None,
+        }
+        .filter(|error| error.passing())
+    }
+}
+
+/// An answer that a check needs and did not get.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Missing {
+    pub check: Check,
+    pub error: ServiceError,
+    /// What it means to continue without it: whole sentences, for whoever decides.
+    pub consequence: String,
+}
+
+impl Missing {
+    /// Something answered, but not to this machine (credentials, a login page, a limit): the service may be healthy.
+    pub fn hidden(&self) -> bool {
+        !matches!(
+            self.error.cause,
+            Cause::Unreachable(_) | Cause::NoAnswer(_) | Cause::Broken { .. } | Cause::Failed(_)
+        )
+    }
 }
 
 /// What a step found.
@@ -106,6 +141,21 @@ pub enum Decision {
     Unhealthy(String),
     /// Deployed, and it could not be told: exit 7 as well.
     Inconclusive(String),
+    /// Deployed, and this end stays open: exit 7 as well.
+    Unfinished(String),
+    /// Only a person can see this. Never answered beforehand.
+    Ask(Inquiry),
+}
+
+/// Something for a person to look at, and what each answer means.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inquiry {
+    /// What to look at, where, and what for: one line each.
+    pub instructions: Vec<String>,
+    pub question: String,
+    pub answers: Vec<(String, StepResult)>,
+    /// Where no one is there to look.
+    pub otherwise: StepResult,
 }
 
 /// How an effect that was in doubt turned out to have ended.
@@ -120,6 +170,8 @@ pub enum Settled {
     NotOurs(String),
     /// It is there, and cannot be told whether by this run or by somebody else: a person is asked by whom.
     OursOrTheirs(Refusal),
+    /// Cannot be looked at now, and someone decided to continue without the answer: it stays in doubt.
+    Unseen(Evidence),
     /// Still at work.
     UnderWay(Wait),
     /// Cannot be told, so a person is asked how it ended.
@@ -129,13 +181,17 @@ pub enum Settled {
 }
 
 /// Something to wait for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wait {
     /// What is waited for, e.g. `ghcr.io to have rel-2024.08.22.20.53.01`.
     pub on: String,
     pub poll: Duration,
-    /// Longest wait, counted from the step's first look. Runbook time.
+    /// Longest wait, counted from `from`. Runbook time.
     pub at_most: Duration,
+    /// `None`: from the step's first look. Several steps that wait for the same thing share one deadline by sharing this.
+    pub from: Option<jiff::Timestamp>,
+    /// After the deploy the other steps are tried meanwhile.
+    pub aside: bool,
     /// What to do when the deadline passes.
     pub next: String,
     /// Whether passing the deadline is a refusal (exit 3/1) instead of "still waiting" (exit 8).
@@ -172,8 +228,13 @@ pub struct Look<'a> {
     pub did: bool,
     /// A private directory of this run (0700) for plan files and children's output.
     pub workspace: &'a Path,
-    /// When the run began, by this machine's clock.
+    /// The directory of the run that this one has taken over, where its children left their traces.
+    pub adopted: Option<&'a Path>,
+    /// When the run began (or the one that it has taken over), by this machine's clock.
     pub began: jiff::Timestamp,
+    /// When the deploy ended, or this process began where that is later: all waits for what the deploy restarted count
+    /// from here.
+    pub restarted: jiff::Timestamp,
     /// When the step looked first, for its deadlines.
     pub since: jiff::Timestamp,
     pub emit: &'a (dyn Fn(Event) + Send + Sync),
@@ -184,6 +245,34 @@ pub struct Look<'a> {
 impl Look<'_> {
     pub fn saw(&self, evidence: Evidence) {
         (self.emit)(Event::Saw { step: self.step.to_owned(), evidence });
+    }
+
+    /// As [`without`], with what this run has overridden.
+    ///
+    /// # Errors
+    /// [`Trouble::Missing`] where the check is not overridden.
+    pub fn without(&self, check: Check, error: ServiceError, consequence: &str) -> Result<Evidence, Trouble> {
+        without(self.parameters, check, error, consequence)
+    }
+}
+
+/// What follows where `check` got no answer: evidence that someone decided to continue without it, or the reason to stop
+/// here. `consequence` says what continuing means, in whole sentences.
+///
+/// # Errors
+/// [`Trouble::Missing`] where the check is not overridden; the error itself where nothing was asked.
+pub fn without(
+    parameters: &Parameters,
+    check: Check,
+    error: ServiceError,
+    consequence: &str,
+) -> Result<Evidence, Trouble> {
+    if matches!(error.cause, Cause::Refused(_)) {
+        return Err(error.into());
+    }
+    match parameters.overridden(check) {
+        Some(reason) => Ok(Evidence::warning(format!("{check} is overridden ({reason}): {error}. {consequence}"))),
+        None => Err(Trouble::Missing(Box::new(Missing { check, error, consequence: consequence.to_owned() }))),
     }
 }
 
@@ -316,15 +405,21 @@ pub trait Step: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// Whether something that an earlier process started for this step is still running, and what to wait for.
+    async fn under_way(&self, _look: Look<'_>) -> Result<Option<Wait>, Trouble> {
+        Ok(None)
+    }
+
     /// Finds out how an effect of this step ended that nobody wrote down. Asked before anything else is done on resume,
     /// and by `restore`, where nothing is to be decided.
     async fn settle(&self, look: Look<'_>) -> Result<Settled, Trouble> {
         let finding = self.observe(look).await?;
         Ok(match finding.decision {
-            Decision::Satisfied | Decision::Unhealthy(_) | Decision::Inconclusive(_) => {
-                Settled::TookEffect(finding.learned)
-            }
-            Decision::Change(_) => Settled::NoEffect,
+            Decision::Satisfied
+            | Decision::Unhealthy(_)
+            | Decision::Inconclusive(_)
+            | Decision::Unfinished(_) => Settled::TookEffect(finding.learned),
+            Decision::Change(_) | Decision::Ask(_) => Settled::NoEffect,
             Decision::Wait(wait) => Settled::UnderWay(wait),
             Decision::Unknown(refusal) => Settled::Unknown(refusal),
             Decision::Blocked(refusals) => Settled::Stuck(Refusal {

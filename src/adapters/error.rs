@@ -23,6 +23,9 @@ pub enum Cause {
     NoAnswer(String),
     #[error("the credentials were not accepted (401): {0}")]
     Unauthorized(String),
+    /// There are none, or they could not be read. Nothing was sent.
+    #[error("{0}")]
+    NoCredentials(String),
     /// 403 that is a refusal, not a limit.
     #[error("not allowed (403): {0}")]
     Forbidden(String),
@@ -59,6 +62,7 @@ impl ServiceError {
             self.cause,
             Cause::Unreachable(_)
                 | Cause::Unauthorized(_)
+                | Cause::NoCredentials(_)
                 | Cause::Forbidden(_)
                 | Cause::NotFound(_)
                 | Cause::RateLimited { .. }
@@ -85,7 +89,7 @@ impl ServiceError {
 
     /// Credentials are missing, expired or too weak (exit 4).
     pub fn credentials(&self) -> bool {
-        matches!(self.cause, Cause::Unauthorized(_) | Cause::Forbidden(_))
+        matches!(self.cause, Cause::Unauthorized(_) | Cause::NoCredentials(_) | Cause::Forbidden(_))
     }
 
     pub fn not_found(&self) -> bool {

@@ -47,6 +47,22 @@ pub struct WorkflowRun {
     pub created_at: Timestamp,
 }
 
+/// One job of a workflow's run, in its latest attempt. `status` and `conclusion` as in [`WorkflowRun`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    pub name: String,
+    pub status: String,
+    pub conclusion: Option<String>,
+}
+
+/// A commit of a branch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Commit {
+    pub sha: String,
+    /// When it was committed, which on a branch that is merged into is when it arrived there.
+    pub at: Timestamp,
+}
+
 /// Query of [`GithubRead::workflow_runs`]; `None` does not filter.
 #[derive(Debug, Clone, Default)]
 pub struct RunFilter {
@@ -126,8 +142,10 @@ pub trait GithubRead: Send + Sync {
     async fn release(&self, repo: &str, id: u64) -> Result<Release>;
     /// Newest first, first page (100). `workflow` is the file's name.
     async fn workflow_runs(&self, repo: &str, workflow: &str, filter: &RunFilter) -> Result<Vec<WorkflowRun>>;
+    /// The jobs of one run, first page (100). Those that have not been queued yet are missing.
+    async fn jobs(&self, repo: &str, run: u64) -> Result<Vec<Job>>;
     /// All commits of a branch that touched `path`, newest first, first page.
-    async fn commits_touching(&self, repo: &str, branch: &str, path: &str) -> Result<Vec<String>>;
+    async fn commits_touching(&self, repo: &str, branch: &str, path: &str) -> Result<Vec<Commit>>;
     /// Pull requests whose head branch is exactly `branch` of the same owner, open and closed.
     async fn pull_requests_of_branch(&self, repo: &str, branch: &str) -> Result<Vec<PullRequest>>;
     /// Open pull requests, all pages up to 1,000.

@@ -52,6 +52,9 @@ pub trait LockRead: Send + Sync {
 pub trait LockWrite: LockRead {
     /// Compare-and-swap from "nobody". A lost answer is resolved by reading the remote.
     async fn take(&self, record: &LockRecord) -> Result<Taken>;
+    /// Compare-and-swap from `commit`: a record that takes the place of one that is ours. A lost answer is resolved by
+    /// reading the remote.
+    async fn replace(&self, commit: &str, record: &LockRecord) -> Result<Taken>;
     /// Frees it if `commit` still stands there. `Ok(false)` where it is not ours any more (it is left alone).
     async fn free(&self, commit: &str) -> Result<bool>;
 }

@@ -34,7 +34,8 @@ pub struct Readers {
     pub github: Arc<dyn github::GithubRead>,
     pub registry: Arc<dyn registry::RegistryRead>,
     pub airflow: Arc<dyn airflow::AirflowRead>,
-    pub sentry: Arc<dyn sentry::SentryRead>,
+    /// `None` where no project is named to ask about.
+    pub sentry: Option<Arc<dyn sentry::SentryRead>>,
     pub checkout: Arc<dyn checkout::CheckoutRead>,
     pub lock: Arc<dyn lock::LockRead>,
     pub commands: Arc<dyn process::CommandRead>,
@@ -67,7 +68,7 @@ impl World {
         github: Arc<dyn github::GithubWrite>,
         registry: Arc<dyn registry::RegistryRead>,
         airflow: Arc<dyn airflow::AirflowWrite>,
-        sentry: Arc<dyn sentry::SentryRead>,
+        sentry: Option<Arc<dyn sentry::SentryRead>>,
         checkout: Arc<dyn checkout::CheckoutWrite>,
         lock: Arc<dyn lock::LockWrite>,
         commands: Arc<dyn process::CommandRun>,

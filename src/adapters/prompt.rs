@@ -21,6 +21,19 @@ pub trait Prompt: Send + Sync {
     /// Whether there is anybody to ask. Where not, an unanswered gate ends the run with exit 5.
     fn can_ask(&self) -> bool;
 
+    /// Whether a person is there, for what nothing may answer beforehand.
+    fn attended(&self) -> bool {
+        false
+    }
+
+    /// As [`Prompt::ask`], by a person alone: no flag and no rehearsal answers this.
+    ///
+    /// # Errors
+    /// As for [`Prompt::ask`].
+    async fn ask_person(&self, question: &Question) -> Result<Option<Answer>, ServiceError> {
+        if self.attended() { self.ask(question).await } else { Ok(None) }
+    }
+
     /// The answer, a declining one included. `None`: nobody answered, because nobody can be asked or because a signal
     /// (Ctrl-C) asked the run to stop.
     ///
@@ -79,6 +92,12 @@ impl Prompt for Box<dyn Prompt> {
     fn can_ask(&self) -> bool {
         self.as_ref().can_ask()
     }
+    fn attended(&self) -> bool {
+        self.as_ref().attended()
+    }
+    async fn ask_person(&self, question: &Question) -> Result<Option<Answer>, ServiceError> {
+        self.as_ref().ask_person(question).await
+    }
     async fn ask(&self, question: &Question) -> Result<Option<Answer>, ServiceError> {
         self.as_ref().ask(question).await
     }
@@ -107,6 +126,14 @@ impl<P: Prompt> FlagsThen<P> {
 impl<P: Prompt> Prompt for FlagsThen<P> {
     fn can_ask(&self) -> bool {
         self.then.can_ask()
+    }
+
+    fn attended(&self) -> bool {
+        self.then.attended()
+    }
+
+    async fn ask_person(&self, question: &Question) -> Result<Option<Answer>, ServiceError> {
+        self.then.ask_person(question).await
     }
 
     async fn ask(&self, question: &Question) -> Result<Option<Answer>, ServiceError> {

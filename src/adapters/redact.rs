@@ -70,6 +70,7 @@ impl Redactor {
             Event::RunStarted { parameters, .. } => {
                 parameters.overrides.iter_mut().for_each(|given| self.own(&mut given.reason));
             }
+            Event::Overridden { given, .. } => self.own(&mut given.reason),
             Event::Saw { evidence, .. } => self.own(&mut evidence.text),
             Event::Waiting { on, .. } => self.own(on),
             Event::PollFailed { why, .. } | Event::NotGivenBack { why, .. } | Event::RunClosed { why } => self.own(why),
@@ -80,12 +81,14 @@ impl Redactor {
             Event::GivenBack { how, .. } => self.own(how),
             Event::StepFinished { result, .. } => self.result(result),
             Event::Warned { text } | Event::Said { text } => self.own(text),
-            Event::RunFinished { message, next, .. } => {
+            Event::RunFinished { message, next, findings, .. } => {
                 self.own(message);
                 self.all(next);
+                findings.iter_mut().for_each(|finding| self.own(&mut finding.message));
             }
             // Named, so that a new kind of event has to be thought about here.
             Event::RunResumed { .. }
+            | Event::TookOver { .. }
             | Event::StepStarted { .. }
             | Event::GateAnswered { .. }
             | Event::DoubtAnswered { .. }
@@ -112,6 +115,8 @@ impl Redactor {
             StepResult::Skipped { why }
             | StepResult::Unhealthy { why }
             | StepResult::Inconclusive { why }
+            | StepResult::Unfinished { why }
+            | StepResult::Left { what: why }
             | StepResult::Failed { why }
             | StepResult::Stopped { why } => self.own(why),
             StepResult::Satisfied | StepResult::Changed | StepResult::WouldChange => {}

@@ -36,8 +36,9 @@ pub struct RunArgs {
     /// Answer a gate beforehand; with @DIGEST, only exactly what that digest stands for.
     #[arg(long, value_name = "GATE[@DIGEST]")]
     pub approve: Vec<String>,
-    /// Deploy over this running DAG, and why; recorded.
-    #[arg(long = "override", value_name = "DAG=REASON")]
+    /// Continue without an answer to this check (airflow, registry, github, lock, latest) or over this running DAG, and
+    /// why; recorded. An override replaces a missing answer, never an answer.
+    #[arg(long = "override", value_name = "CHECK=REASON")]
     pub overrides: Vec<String>,
     /// Let running DAGs finish, at most this long, e.g. 30m.
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
@@ -91,7 +92,7 @@ pub enum Command {
     /// Go on with an interrupted run (the newest one if none is named).
     Resume(ResumeArgs),
     /// Give back what a run still holds, close it, and do nothing else.
-    Restore { run: Option<String> },
+    Restore(RestoreArgs),
     /// What is deployed, who holds the lock, what is still open.
     Status { runbook: Option<String> },
     /// Past runs.
@@ -155,6 +156,17 @@ pub struct ResumeArgs {
     /// Answer a gate beforehand.
     #[arg(long, value_name = "GATE[@DIGEST]")]
     pub approve: Vec<String>,
+    /// Continue without an answer to this check, and why; recorded.
+    #[arg(long = "override", value_name = "CHECK=REASON")]
+    pub overrides: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    pub run: Option<String>,
+    /// Restore without an answer to this check (`lock`, where the remote does not answer), and why; recorded.
+    #[arg(long = "override", value_name = "CHECK=REASON")]
+    pub overrides: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 
 use crate::adapters::absent::Absent;
 use crate::adapters::airflow::{AirflowAuth, AirflowClient, AirflowWrite};
@@ -24,9 +25,11 @@ use crate::report::{Paused, Screen};
 use crate::runbook::Runbook;
 
 use super::error::CliError;
+use super::output::say;
 use super::settings::Settings;
 
 const GITHUB: &str = "https://api.github.com";
+const SENTRY: &str = "https://sentry.io";
 
 /// What a connection needs beyond settings.
 pub struct Connection<'a> {
@@ -89,18 +92,38 @@ impl Connection<'_> {
             .or(self.runbook.github.as_ref().map(|service| service.api_url.as_str()))
             .unwrap_or(GITHUB);
         let needed = self.runbook.github.is_some() || self.runbook.infrastructure.is_some();
-        let token = if needed { self.settings.github_token().await? } else { None };
-        match self.patience() {
-            None => GithubClient::new(url, token),
-            Some(patience) => GithubClient::patient(url, token, patience),
-        }
-        .map_err(url_error)
+        let (token, unread) = match needed {
+            true => readable(self.settings.github_token().await)?,
+            false => (None, None),
+        };
+        let client = match self.patience() {
+            None => GithubClient::new(url, token.flatten()),
+            Some(patience) => GithubClient::patient(url, token.flatten(), patience),
+        };
+        let client = client.map_err(url_error)?;
+        Ok(match unread {
+            Some(why) => client.locked_out(why),
+            None => client,
+        })
     }
 
     async fn airflow(&self) -> Result<Arc<dyn AirflowWrite>, CliError> {
         let config = &self.settings.config.airflow;
-        let Some(service) = &self.runbook.airflow else { return Ok(Arc::new(Absent)) };
+        let Some(service) = &self.runbook.airflow else { return Ok(Arc::new(Absent::default())) };
         let url = config.url.as_deref().unwrap_or(&service.url);
+        let (auth, unread) = readable(self.airflow_auth().await)?;
+        let Some((auth, headers)) = auth else {
+            return Ok(Arc::new(Absent::without_secret(unread.unwrap_or_default())));
+        };
+        let client = AirflowClient::new(url, auth, headers).map_err(url_error)?;
+        Ok(Arc::new(match self.patience() {
+            None => client,
+            Some(patience) => client.with_patience(patience),
+        }))
+    }
+
+    async fn airflow_auth(&self) -> Result<(AirflowAuth, Vec<(String, SecretString)>), CliError> {
+        let config = &self.settings.config.airflow;
         let auth = if let Some(token) = &config.token {
             AirflowAuth::Token(self.settings.secret("[airflow] token", token).await?)
         } else if let Some(username) = &config.username {
@@ -119,37 +142,44 @@ impl Connection<'_> {
         for (name, secret) in &config.headers {
             headers.push((name.clone(), self.settings.secret(&format!("[airflow] headers.{name}"), secret).await?));
         }
-        let client = AirflowClient::new(url, auth, headers).map_err(url_error)?;
-        Ok(Arc::new(match self.patience() {
-            None => client,
-            Some(patience) => client.with_patience(patience),
-        }))
+        Ok((auth, headers))
     }
 
     async fn registry(&self) -> Result<Arc<dyn RegistryRead>, CliError> {
         let config = &self.settings.config.registry;
-        let Some(service) = &self.runbook.registry else { return Ok(Arc::new(Absent)) };
-        let password = self.settings.optional("[registry] password", config.password.as_ref()).await?;
+        let Some(service) = &self.runbook.registry else { return Ok(Arc::new(Absent::default())) };
+        let password = self.settings.optional("[registry] password", config.password.as_ref()).await;
+        let (password, unread) = readable(password)?;
+        if let Some(why) = unread {
+            return Ok(Arc::new(Absent::without_secret(why)));
+        }
         let url = config.url.as_deref().unwrap_or(&service.url);
-        let client = RegistryClient::new(url, config.username.clone(), password).map_err(url_error)?;
+        let client = RegistryClient::new(url, config.username.clone(), password.flatten()).map_err(url_error)?;
         Ok(Arc::new(match self.patience() {
             None => client,
             Some(patience) => client.with_patience(patience),
         }))
     }
 
-    async fn sentry(&self) -> Result<Arc<dyn SentryRead>, CliError> {
+    /// `None` where neither the laptop's configuration nor the runbook names a project: then it is not asked.
+    async fn sentry(&self) -> Result<Option<Arc<dyn SentryRead>>, CliError> {
         let config = &self.settings.config.sentry;
-        let (Some(service), Some(token)) = (&self.runbook.sentry, &config.token) else { return Ok(Arc::new(Absent)) };
-        let token = self.settings.secret("[sentry] token", token).await?;
-        let url = config.url.as_deref().unwrap_or(&service.url);
-        let (organization, project) = (&service.organization, &service.project);
-        let client = SentryClient::new(url, organization, project, service.environment.clone(), Some(token));
-        let client = client.map_err(url_error)?;
-        Ok(Arc::new(match self.patience() {
+        let service = self.runbook.sentry.as_ref();
+        let organization = config.organization.as_ref().or(service.map(|service| &service.organization));
+        let project = config.project.as_ref().or(service.map(|service| &service.project));
+        let (Some(organization), Some(project)) = (organization, project) else { return Ok(None) };
+        let Some(token) = &config.token else { return Ok(Some(Arc::new(Absent::default()))) };
+        let (token, unread) = readable(self.settings.secret("[sentry] token", token).await)?;
+        if let Some(why) = unread {
+            return Ok(Some(Arc::new(Absent::without_secret(why))));
+        }
+        let url = config.url.as_deref().or(service.map(|service| service.url.as_str())).unwrap_or(SENTRY);
+        let environment = config.environment.clone().or(service.and_then(|service| service.environment.clone()));
+        let client = SentryClient::new(url, organization, project, environment, token).map_err(url_error)?;
+        Ok(Some(Arc::new(match self.patience() {
             None => client,
             Some(patience) => client.with_patience(patience),
-        }))
+        })))
     }
 
     /// Slack's webhook, where one is configured and the runbook wants it.
@@ -158,10 +188,15 @@ impl Connection<'_> {
         if self.runbook.slack.is_none() {
             return Ok(None);
         }
-        let Some(url) = self.settings.optional("[slack] webhook_url", config.webhook_url.as_ref()).await? else {
-            return Ok(None);
-        };
-        Ok(Some(SlackWebhook::new(url)))
+        // Nothing waits for a message, so a secret that cannot be read only leaves it unsent.
+        match self.settings.optional("[slack] webhook_url", config.webhook_url.as_ref()).await {
+            Ok(url) => Ok(url.map(SlackWebhook::new)),
+            Err(error) if error.reason == "credentials" => {
+                say(&format!("warning: no messages are sent to Slack: {}", error.message));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// `-C`, then the configuration, then this directory if it looks like the infrastructure repository.
@@ -183,6 +218,19 @@ impl Connection<'_> {
                 self.settings.config_path.display()
             ))
             .next("or try it without any of this: catalog-deploy rehearse prod"))
+    }
+}
+
+/// A secret, or why it could not be read: a service that cannot be asked for that reason may be one that the deploy can
+/// continue without. Any other error ends the command.
+fn readable<T>(secret: Result<T, CliError>) -> Result<(Option<T>, Option<String>), CliError> {
+    match secret {
+        Ok(secret) => Ok((Some(secret), None)),
+        Err(error) if error.reason == "credentials" => {
+            let next: Vec<String> = error.next.iter().map(|next| format!("; {next}")).collect();
+            Ok((None, Some(format!("{}{}", error.message, next.concat()))))
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -19,6 +19,7 @@ pub mod session;
 pub mod settings;
 mod signals;
 mod status;
+mod take_over;
 mod unlock;
 
 use std::process::ExitCode;
@@ -77,7 +78,7 @@ fn dispatch(cli: Cli, environment: Environment) -> Result<ExitCode, CliError> {
     match command {
         Command::Rehearse(args) => on_runtime(|| Ok(rehearse::run(environment.clone(), &shared, &args))),
         Command::Resume(args) => on_runtime(|| Ok(resume::resume(settings()?, args))),
-        Command::Restore { run } => on_runtime(|| Ok(resume::restore(settings()?, run))),
+        Command::Restore(args) => on_runtime(|| Ok(resume::restore(settings()?, args))),
         Command::Status { runbook } => on_runtime(|| Ok(status::run(settings()?, runbook))),
         Command::History => history::history(&settings()?),
         Command::Show { run, format } => history::show(&settings()?, &run, format),

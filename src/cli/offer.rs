@@ -1,18 +1,16 @@
-//! What a person at the terminal is offered when a run ended badly, or an open one stands in the way of a rollback.
+//! What a person at the terminal is offered when a run ended badly.
 //!
 //! Which offers there are is decided purely; nothing is offered where nobody can be asked.
 
 use crate::adapters::ServiceError;
 use crate::adapters::prompt::Prompt;
 use crate::engine::{Outcome, StopSignal};
-use crate::event::{Question, Strength};
-use crate::facts::Parameters;
+use crate::facts::Subject;
 use crate::journal::status::RunState;
-use crate::plan::approval::Consent;
 
 use super::error::CliError;
-use super::output::{Output, say};
-use super::session::{Asking, Go, Open, Session, signal_error};
+use super::output::Output;
+use super::session::{Asking, Go, Session, signal_error};
 use super::signals;
 
 /// One way on.
@@ -34,13 +32,13 @@ impl Offer {
     }
 }
 
-/// After an apply that was tried and did not work out. Nothing is offered while something could not be given back (that
-/// comes first), after a signal (the person wants to be let go), or while it is not known how the apply ended.
+/// After an apply that was tried and did not work out. Nothing is offered after a signal (the person wants to be let go),
+/// or while it is not known how the apply ended. What could not be given back, a rollback takes over.
 fn offers(state: &RunState, outcome: &Outcome) -> Vec<Offer> {
     let applies = |step: &str| state.heads.iter().any(|head| head.id == step && head.kind == "apply");
     let tried = state.effects.values().any(|effect| applies(&effect.step) && effect.returns.is_none());
     let known = !state.in_doubt().iter().any(|step| applies(step));
-    if outcome.exit != 1 || !tried || !known || state.facts.applied.is_some() || !state.resumable() {
+    if !matches!(outcome.exit, 1 | 9) || !tried || !known || state.facts.applied.is_some() || !state.resumable() {
         return Vec::new();
     }
     let mut offers = vec![Offer::Resume];
@@ -50,11 +48,6 @@ fn offers(state: &RunState, outcome: &Outcome) -> Vec<Offer> {
     offers.extend(running.map(|running| Offer::RollBack(running.tag.clone())));
     offers.push(Offer::Leave);
     offers
-}
-
-/// Whether an open run may be closed to make way: only for a rollback, which is what helps at 3 a.m.
-fn may_close(open: &Open, parameters: &Parameters, asking: Asking) -> bool {
-    open.run.is_some() && parameters.tag.is_some() && asking == Asking::Terminal
 }
 
 /// No run is at work while this is asked, so a signal is simply no answer. (Its handler stands since the run, and would
@@ -79,17 +72,20 @@ impl Session {
         }
         loop {
             let stored = self.runs.load(&run)?;
-            match self.choose(offers(&stored.state, &outcome)).await? {
+            let choice = match outcome.roll_back.take() {
+                Some(tag) => Offer::RollBack(tag),
+                None => self.choose(offers(&stored.state, &outcome)).await?,
+            };
+            match choice {
                 Offer::Leave => return Ok(outcome),
-                Offer::Resume => outcome = self.go_on(&stored, Go::On).await?,
+                Offer::Resume => outcome = self.go_on(&stored, Go::On, &[]).await?,
                 Offer::RollBack(tag) => {
-                    let closed = self.go_on(&stored, Go::GiveUp).await?;
-                    if closed.exit != 0 {
-                        return Ok(closed);
-                    }
                     let mut parameters = stored.state.parameters.clone();
                     parameters.tag = Some(tag);
-                    (run, outcome) = self.begin(parameters).await?;
+                    // Whoever continues without an answer decides that anew for another deploy.
+                    parameters.overrides.retain(|given| matches!(given.subject, Subject::Dag { .. }));
+                    let adopting = self.adopt(&stored, &self.plan(&parameters))?;
+                    (run, outcome) = self.begin(parameters, Some(adopting)).await?;
                 }
             }
         }
@@ -105,46 +101,13 @@ impl Session {
         let chosen = unless_signalled(prompt.choose("the apply did not work out; what now?", &texts)).await?;
         Ok(chosen.filter(|index| *index < offers.len()).map_or(Offer::Leave, |index| offers.swap_remove(index)))
     }
-
-    /// Closes the open run if the person says so; otherwise the refusal stands.
-    pub(super) async fn offer_to_close(&self, open: Open, parameters: &Parameters) -> Result<(), CliError> {
-        let (true, Some(stored), Some(tag)) = (may_close(&open, parameters, self.asking), &open.run, &parameters.tag)
-        else {
-            return Err(open.refusal);
-        };
-        let run = &stored.state.run;
-        let held = stored.state.held.iter().rev().map(|held| format!("give back {held}"));
-        let question = Question {
-            gate: "close-open-run".into(),
-            title: format!("Close run {run} and roll back to {tag}"),
-            summary: std::iter::once(open.refusal.message.clone())
-                .chain(held)
-                .chain([format!("close run {run}: it cannot be resumed afterwards"), format!("then deploy {tag}")])
-                .collect(),
-            digest: crate::plan::digest::digest(&[run, tag]),
-            expected: true,
-            strength: Strength::Yes,
-            details: None,
-        };
-        let prompt = self.person(&Output::of(&self.settings))?;
-        let answer = unless_signalled(prompt.ask(&question)).await?;
-        if answer.is_none_or(|answer| Consent::answered(&question, &answer).is_err()) {
-            return Err(open.refusal);
-        }
-        let closed = self.go_on(stored, Go::GiveUp).await?;
-        if closed.exit == 0 {
-            say(&format!("run {run} is closed; rolling back to {tag}"));
-            return Ok(());
-        }
-        Err(closed.into())
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event::{Ended, Event, FORMAT, Mode, Stamped, StepHead};
-    use crate::facts::{AppliedFact, Fact, RunningFact, TargetFact};
+    use crate::facts::{AppliedFact, Fact, Parameters, RunningFact, TargetFact};
 
     fn at(event: Event) -> Stamped {
         Stamped { at: jiff::Timestamp::UNIX_EPOCH, event }
@@ -211,29 +174,12 @@ mod tests {
     #[test]
     fn nothing_is_offered_for_other_ends() {
         let failed = Outcome::new(1, "step-failed", "");
-        let applied = AppliedFact { ended_at: jiff::Timestamp::UNIX_EPOCH, airflow_clock_skew_ms: 0, changed: true };
+        let applied = AppliedFact { ended_at: jiff::Timestamp::UNIX_EPOCH, airflow_clock_skew_ms: 0, changed: true, unverified: None };
         assert_eq!(offers(&state(None, vec![]), &failed), [], "never tried");
         assert_eq!(offers(&state(Some(Ended::InDoubt { why: "?".into() }), vec![]), &failed), [], "in doubt");
         assert_eq!(offers(&state(Some(Ended::Done), vec![Fact::Applied(applied)]), &failed), [], "a later step failed");
-        for exit in [0, 3, 5, 7, 9, 130] {
+        for exit in [0, 3, 5, 7, 130] {
             assert_eq!(offers(&state(refused(), vec![]), &Outcome::new(exit, "", "")), [], "exit {exit}");
         }
-    }
-
-    #[test]
-    fn an_open_run_is_closed_only_for_a_rollback_at_a_terminal() {
-        let open = |run| Open { refusal: CliError::refused("open"), run };
-        let stored = || crate::journal::runs::StoredRun {
-            directory: "/nowhere".into(),
-            events: vec![],
-            state: state(refused(), vec![]),
-            busy: false,
-            in_part: false,
-        };
-        let rollback = Parameters { tag: Some("rel-old".into()), ..Parameters::default() };
-        assert!(may_close(&open(Some(stored())), &rollback, Asking::Terminal));
-        assert!(!may_close(&open(None), &rollback, Asking::Terminal), "at work");
-        assert!(!may_close(&open(Some(stored())), &rollback, Asking::Nobody));
-        assert!(!may_close(&open(Some(stored())), &Parameters::default(), Asking::Terminal));
     }
 }

@@ -2,14 +2,16 @@
 
 use std::process::ExitCode;
 
+use crate::facts::Override;
 use crate::journal::runs::{Runs, RunsError, StoredRun};
 use crate::journal::store::JournalError;
 use crate::runbook::load::Source;
 
-use super::args::ResumeArgs;
+use super::args::{RestoreArgs, ResumeArgs};
 use super::deploy::session;
 use super::error::CliError;
 use super::output;
+use super::parameters::parse_overrides;
 use super::session::{Go, busy};
 use super::settings::Settings;
 
@@ -24,10 +26,12 @@ pub async fn resume(settings: Settings, args: ResumeArgs) -> Result<ExitCode, Cl
         return Err(CliError::refused(format!("run {} cannot go on: {why}", stored.state.run))
             .next(format!("start a new one: catalog-deploy {}", stored.state.runbook)));
     }
-    go(settings, &runs, &stored, args.approve, Go::On).await
+    go(settings, &runs, &stored, args.approve, Go::On, &parse_overrides(&args.overrides)?).await
 }
 
-pub async fn restore(settings: Settings, run: Option<String>) -> Result<ExitCode, CliError> {
+pub async fn restore(settings: Settings, args: RestoreArgs) -> Result<ExitCode, CliError> {
+    let run = args.run;
+    let overrides = parse_overrides(&args.overrides)?;
     let runs = Runs::new(&settings.state_directory);
     let stored = match run.as_deref() {
         Some(run) => runs.load_at_least_to_give_back(run)?,
@@ -43,7 +47,7 @@ pub async fn restore(settings: Settings, run: Option<String>) -> Result<ExitCode
         ))
         .next(format!("see what it did: catalog-deploy show {}", stored.state.run)));
     }
-    go(settings, &runs, &stored, Vec::new(), Go::GiveUp).await
+    go(settings, &runs, &stored, Vec::new(), Go::GiveUp, &overrides).await
 }
 
 /// The newest run that holds something, is in doubt or half-way.
@@ -105,6 +109,7 @@ async fn go(
     stored: &StoredRun,
     approvals: Vec<String>,
     go: Go,
+    overrides: &[Override],
 ) -> Result<ExitCode, CliError> {
     if stored.busy {
         return Err(busy(&stored.state.run));
@@ -122,7 +127,7 @@ async fn go(
             .next(format!("put it back as it was in {}", stored.directory.display())));
     }
     let session = session(settings, loaded, approvals);
-    let outcome = session.go_on(stored, go).await?;
+    let outcome = session.go_on(stored, go, overrides).await?;
     let outcome = match go {
         Go::On => session.after(stored.state.run.clone(), outcome).await?,
         Go::GiveUp => outcome,

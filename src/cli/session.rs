@@ -13,10 +13,11 @@ use crate::adapters::clock::Clock;
 use crate::adapters::memo::of_one_moment;
 use crate::adapters::prompt::{FlagAnswers, FlagsThen, Nobody, Prompt, RehearsalYes, TerminalPrompt};
 use crate::adapters::redact::Redactor;
+use crate::engine::adoption::adoption;
 use crate::engine::preview::Preview;
-use crate::engine::{Outcome, Recorder, Run, StopSignal};
-use crate::event::{Event, FORMAT, Mode, Refusal};
-use crate::facts::Parameters;
+use crate::engine::{Adopting, Outcome, Recorder, Run, StopSignal};
+use crate::event::{AnsweredBy, Event, FORMAT, Mode, Refusal};
+use crate::facts::{Override, Parameters};
 use crate::journal::runs::{Runs, RunsError, StoredRun};
 use crate::journal::status::RunState;
 use crate::journal::store::JournalError;
@@ -57,16 +58,19 @@ pub struct Session {
 impl Session {
     /// Runs the runbook from its first step.
     pub async fn deploy(&self, parameters: Parameters) -> Result<Outcome, CliError> {
-        self.answers(&self.plan(&parameters))?;
-        if let Some(open) = self.open_run()? {
-            self.offer_to_close(open, &parameters).await?;
-        }
-        let (run, outcome) = self.begin(parameters).await?;
+        let plan = self.plan(&parameters);
+        self.answers(&plan)?;
+        let adopting = self.adopting(&parameters, &plan)?;
+        let (run, outcome) = self.begin(parameters, adopting).await?;
         self.after(run, outcome).await
     }
 
     /// A new run, to its end. Gives its id as well.
-    pub(super) async fn begin(&self, parameters: Parameters) -> Result<(String, Outcome), CliError> {
+    pub(super) async fn begin(
+        &self,
+        parameters: Parameters,
+        adopting: Option<Adopting>,
+    ) -> Result<(String, Outcome), CliError> {
         let plan = self.plan(&parameters);
         let output = Output::of(&self.settings);
         let world = self.world(&output).await?;
@@ -82,13 +86,15 @@ impl Session {
                 .next(format!("then begin anew: catalog-deploy {}", self.loaded.name))
         })?;
         let recorder = recorder.without_secrets(self.redactor().clone());
-        let outcome = self.carry_out(&world, &plan, &Arc::new(recorder), directory, &output, Go::On).await?;
+        let how = How { directory, adopting, go: Go::On };
+        let outcome = self.carry_out(&world, &plan, &Arc::new(recorder), &output, how).await?;
         watchers.delivered.wait().await;
         Ok((run, outcome))
     }
 
     /// Goes on with a stored run, or only gives back what it holds.
-    pub async fn go_on(&self, stored: &StoredRun, go: Go) -> Result<Outcome, CliError> {
+    /// `overrides` are those given now, beside those that the run has.
+    pub async fn go_on(&self, stored: &StoredRun, go: Go, overrides: &[Override]) -> Result<Outcome, CliError> {
         let plan = self.plan(&stored.state.parameters);
         self.answers(&plan)?;
         let output = Output::of(&self.settings);
@@ -109,14 +115,26 @@ impl Session {
             CliError::refused(format!("run {} was ended by another process just now", stored.state.run))
                 .next("catalog-deploy history")
         })?;
+        self.close_taken_over(&state);
+        // A rollback that was stopped before its first change has taken over nothing yet.
+        let adopting = match go {
+            Go::On if state.took_over.is_none() && !state.changed() => {
+                self.adopting(&state.parameters, &plan).ok().flatten().filter(|other| other.run() != run)
+            }
+            _ => None,
+        };
         let watchers = output.watchers(&self.loaded.runbook, self.slack().await?);
         self.keep_log(&stored.directory);
         let recorder = Recorder::resume(journal, &events, state, watchers.sink, self.clock.clone());
         let recorder = recorder.without_secrets(self.redactor().clone());
         let resumed = Event::RunResumed { who: who(&self.settings), host: host() };
         recorder.record(resumed).map_err(|trouble| journal_error(&trouble, &stored.state.run))?;
-        let directory = stored.directory.clone();
-        let outcome = self.carry_out(&world, &plan, &Arc::new(recorder), directory, &output, go).await?;
+        for given in overrides {
+            let given = Event::Overridden { step: None, given: given.clone(), by: AnsweredBy::Flag };
+            recorder.record(given).map_err(|trouble| journal_error(&trouble, &stored.state.run))?;
+        }
+        let how = How { directory: stored.directory.clone(), adopting, go };
+        let outcome = self.carry_out(&world, &plan, &Arc::new(recorder), &output, how).await?;
         watchers.delivered.wait().await;
         Ok(outcome)
     }
@@ -132,9 +150,10 @@ impl Session {
             .map_err(|error| CliError::failed(format!("could not make a private directory: {error}")))?;
         let stop = StopSignal::default();
         let _signals = signals::watch(&stop, |_| ()).map_err(signal_error)?;
-        let refusals = self
-            .open_run()?
-            .map(|Open { refusal, .. }| Refusal { what: refusal.message, next: refusal.next.join("; or ") });
+        let (adoption, refusals) = match self.adoptable(&parameters) {
+            Ok(stored) => (stored.map(|stored| adoption(&stored.state)), None),
+            Err(refusal) => (None, Some(Refusal { what: refusal.message, next: refusal.next.join("; or ") })),
+        };
         let plan_text = self.settings.state_directory.join("previews").join(format!("{}.plan.txt", self.loaded.name));
         // A preview that gets as far as no plan must not seem to have made the last one's.
         match std::fs::remove_file(&plan_text) {
@@ -153,6 +172,7 @@ impl Session {
             plan_text,
             stop: &stop,
             refusals: refusals.into_iter().collect(),
+            adoption,
         };
         let start = self.start("preview".into(), Mode::Preview, parameters.clone(), &plan);
         let (sink, report) = output.preview(self.redactor());
@@ -169,9 +189,8 @@ impl Session {
         world: &World,
         plan: &Plan,
         recorder: &Arc<Recorder>,
-        directory: PathBuf,
         output: &Output,
-        go: Go,
+        How { directory, adopting, go }: How,
     ) -> Result<Outcome, CliError> {
         let stop = StopSignal::default();
         let said = recorder.clone();
@@ -184,6 +203,7 @@ impl Session {
         let left = directory.clone();
         let mut run = Run::new(&self.loaded.runbook, plan, world, recorder, &prompt, &stop, directory, people);
         run.options = self.settings.options();
+        run.adopting = adopting;
         let outcome = match go {
             Go::On => run.carry_out().await,
             Go::GiveUp => run.give_up().await,
@@ -263,7 +283,7 @@ impl Session {
         }
     }
 
-    fn plan(&self, parameters: &Parameters) -> Plan {
+    pub(super) fn plan(&self, parameters: &Parameters) -> Plan {
         Plan::new(&self.loaded.runbook, parameters, steps::build)
     }
 
@@ -286,7 +306,7 @@ impl Session {
     }
 
     /// The refusal of a new run while an older one is open, if one is.
-    fn open_run(&self) -> Result<Option<Open>, CliError> {
+    pub(super) fn open_run(&self) -> Result<Option<Open>, CliError> {
         let (runs, broken) = self.runs.all().map_err(|error| no_journal(&error))?;
         if let Some(error) = broken.into_iter().next() {
             let CliError { message, next, .. } = error.into();
@@ -313,6 +333,7 @@ impl Session {
                 refusal
                     .next(format!("go on with it: catalog-deploy resume {}", state.run))
                     .next(format!("give it up: catalog-deploy restore {}", state.run))
+                    .next(format!("or roll back, which takes over what it holds: catalog-deploy {} --tag TAG", state.runbook))
             };
             Open { refusal, run: (!run.busy).then_some(run) }
         }))
@@ -334,6 +355,13 @@ pub(super) struct Open {
 pub(super) fn busy(run: &str) -> CliError {
     CliError::refused(format!("run {run} is at work in another process"))
         .next("wait for it, or look what it does: catalog-deploy status")
+}
+
+/// How a run is carried out.
+struct How {
+    directory: PathBuf,
+    adopting: Option<Adopting>,
+    go: Go,
 }
 
 /// What to do with a stored run.

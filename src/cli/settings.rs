@@ -169,6 +169,10 @@ pub struct RegistryConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct SentryConfig {
     pub url: Option<String>,
+    /// With `project`: what is asked for new issues. The runbook may name both instead.
+    pub organization: Option<String>,
+    pub project: Option<String>,
+    pub environment: Option<String>,
     pub token: Option<Secret>,
 }
 

@@ -5,7 +5,6 @@ use std::panic::AssertUnwindSafe;
 use futures::FutureExt;
 use jiff::Timestamp;
 
-use crate::adapters::ServiceError;
 use crate::event::{Ended, Event, Evidence, Refusal, StepResult};
 use crate::facts::FactKind;
 use crate::plan::PlannedStep;
@@ -17,18 +16,29 @@ use super::run::{PATIENCE, PAUSE, Run, broke};
 impl Run<'_> {
     /// Finds out how everything ended that nobody wrote down, before anything else is looked at: while an apply of an
     /// earlier process is at work, Airflow may be down and no other look means anything.
-    pub(super) async fn find_out_all(&self) -> Result<(), Failure> {
+    pub(super) async fn find_out_all(&self) -> Result<(), Vec<Failure>> {
         let since = self.readers().clock.now();
+        let mut failures = Vec::new();
         for planned in self.plan.steps.iter().filter(|planned| self.unsure(planned)) {
-            let fail = |trouble| Failure { step: planned.head.id.clone(), trouble };
-            self.recorder.record(Event::StepStarted { step: planned.head.id.clone() }).map_err(fail)?;
-            let found = AssertUnwindSafe(self.find_out(planned, since)).catch_unwind().await;
-            found.unwrap_or_else(|panic| Err(broke(&*panic))).map_err(fail)?;
-            // Once the apply landed no look goes back to it, so this is its end.
-            if applies(planned) && self.recorder.state().facts.applied.is_some() {
-                let finished = Event::StepFinished { step: planned.head.id.clone(), result: StepResult::Changed };
-                self.recorder.record(finished).map_err(fail)?;
+            if let Err(trouble) = self.find_out_one(planned, since).await {
+                let ends = !self.deployed() || matches!(trouble, Trouble::Stopped | Trouble::Journal(_));
+                failures.push(Failure { step: planned.head.id.clone(), trouble });
+                if ends {
+                    break;
+                }
             }
+        }
+        if failures.is_empty() { Ok(()) } else { Err(failures) }
+    }
+
+    async fn find_out_one(&self, planned: &PlannedStep, since: Timestamp) -> Result<(), Trouble> {
+        let step = || planned.head.id.clone();
+        self.recorder.record(Event::StepStarted { step: step() })?;
+        let found = AssertUnwindSafe(self.find_out(planned, since)).catch_unwind().await;
+        found.unwrap_or_else(|panic| Err(broke(&*panic)))?;
+        // Once the apply landed no look goes back to it, so this is its end.
+        if applies(planned) && self.deployed() {
+            self.recorder.record(Event::StepFinished { step: step(), result: StepResult::Changed })?;
         }
         Ok(())
     }
@@ -46,8 +56,10 @@ impl Run<'_> {
         let id = &planned.head.id;
         let mut unseen: Option<Timestamp> = None;
         loop {
-            let glance = self.glance(planned, since);
-            let settled = planned.step.settle(glance.look()).await;
+            let settled = {
+                let glance = self.glance(planned, since);
+                planned.step.settle(glance.look()).await
+            };
             // What could not be asked is as it was.
             if let Ok(settled) = &settled {
                 let at_work = matches!(settled, Settled::UnderWay(_)) && applies(planned);
@@ -59,6 +71,11 @@ impl Run<'_> {
                     return self.settle(id, true);
                 }
                 Ok(Settled::NoEffect) => return self.settle(id, false),
+                // It stays in doubt until it can be looked at, at the latest when it is given back.
+                Ok(Settled::Unseen(evidence)) => {
+                    self.saw(id, evidence);
+                    return Ok(());
+                }
                 Ok(Settled::NotOurs(why)) => return self.surely_without_effect(id, &why),
                 Ok(Settled::Unknown(refusal)) => {
                     let answers = ["it took effect", "it took no effect"];
@@ -85,15 +102,15 @@ impl Run<'_> {
                     self.recorder.tell(Event::Waiting { step: id.clone(), on: wait.on, since, deadline });
                     wait.poll
                 }
-                Err(Trouble::Service(error)) if error.passing() => {
+                Err(trouble) => {
+                    let Some(error) = trouble.passing() else { return Err(trouble) };
                     let first = *unseen.get_or_insert(clock.now());
                     if clock.now() >= first + clock.scaled(PATIENCE) {
-                        return Err(self.unseen(planned, error));
+                        return Err(self.unseen(planned, trouble));
                     }
                     self.recorder.tell(Event::PollFailed { step: id.clone(), why: error.to_string() });
                     error.pause(PAUSE)
                 }
-                Err(trouble) => return Err(trouble),
             };
             self.pause(poll).await?;
         }
@@ -133,14 +150,14 @@ impl Run<'_> {
     }
 
     /// A look that nobody answered: worse where something hangs on it.
-    pub(super) fn unseen(&self, planned: &PlannedStep, error: ServiceError) -> Trouble {
+    pub(super) fn unseen(&self, planned: &PlannedStep, trouble: Trouble) -> Trouble {
         if self.recorder.state().in_doubt().contains(&planned.head.id) {
             return Trouble::InDoubt {
-                what: format!("it may or may not have taken effect, and could not be looked up: {error}"),
+                what: format!("it may or may not have taken effect, and could not be looked up: {trouble}"),
                 next: "wait until the service answers".into(),
             };
         }
-        error.into()
+        trouble
     }
 }
 

@@ -46,7 +46,8 @@ impl Run<'_> {
                 Trouble::NotApproved { what: format!("the gate `{gate}` was declined"), next: String::new() }
             }
         })?;
-        let refusals = self.unless_stopped(self.guards(index)).await?;
+        let guards = || self.unless_stopped(self.guards(index));
+        let refusals = self.unless_overridden(&planned.head.id, guards).await?;
         if refusals.is_empty() { Ok(consent) } else { Err(Trouble::Refused(refusals)) }
     }
 

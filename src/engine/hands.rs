@@ -1,5 +1,6 @@
 //! What a step gets into its hands: a look at this moment, and acts whose intents and outcomes go to the journal.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -67,7 +68,7 @@ impl Run<'_> {
 
     /// Everything a step may look with, as of now.
     pub(super) fn glance<'g>(&'g self, planned: &'g PlannedStep, since: Timestamp) -> Glance<'g> {
-        let state = self.recorder.state();
+        let state = self.state_in_view();
         let (recorder, step) = (self.recorder.clone(), planned.head.id.clone());
         let lines: LineSink = Arc::new(move |line: &str| {
             recorder.tell(Event::Output { step: step.clone(), line: line.to_owned() });
@@ -76,7 +77,12 @@ impl Run<'_> {
         let emit = Box::new(move |event| recorder.tell(event));
         let id = &planned.head.id;
         let (in_doubt, open, did) = (state.in_doubt(), state.open_effects(id), state.did(id));
-        Glance { run: self, step: id, in_doubt, open, did, state, since, emit, lines }
+        let adopted = match &state.took_over {
+            Some((run, _)) => self.workspace.parent().map(|runs| runs.join(run)),
+            None => None,
+        };
+        let (restarted, workspace) = (self.restarted(), self.workspace.clone());
+        Glance { run: self, step: id, in_doubt, open, did, state, since, restarted, workspace, adopted, emit, lines }
     }
 }
 
@@ -89,24 +95,34 @@ pub(super) struct Glance<'g> {
     open: Vec<String>,
     did: bool,
     since: Timestamp,
+    restarted: Timestamp,
+    workspace: PathBuf,
+    adopted: Option<PathBuf>,
     emit: Box<dyn Fn(Event) + Send + Sync>,
     lines: LineSink,
 }
 
 impl Glance<'_> {
+    /// Looks for what children left in another run's directory instead of this one's.
+    pub(super) fn in_directory(&mut self, directory: &Path) {
+        self.workspace = directory.to_owned();
+    }
+
     pub(super) fn look(&self) -> Look<'_> {
         Look {
             step: self.step,
             readers: self.run.readers(),
             runbook: self.run.runbook,
-            parameters: &self.run.parameters,
+            parameters: &self.state.parameters,
             facts: &self.state.facts,
             held: &self.state.held,
             in_doubt: &self.in_doubt,
             open: &self.open,
             did: self.did,
-            workspace: &self.run.workspace,
-            began: self.state.started_at,
+            workspace: &self.workspace,
+            adopted: self.adopted.as_deref(),
+            began: self.state.began(),
+            restarted: self.restarted,
             since: self.since,
             emit: &*self.emit,
             lines: &self.lines,

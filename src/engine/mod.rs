@@ -1,24 +1,32 @@
 //! Runs the steps of a plan. Knows no concrete step, no client and no terminal: it looks, asks, acts through
 //! `crate::step` and tells everything as events.
 //!
-//! `run.rs` carries a run out (and goes on with one), `hands.rs` is what its steps get to work with, `preview.rs` only
-//! looks, `doubt.rs` finds out how lost effects ended, `unwind.rs` gives back what is held,
-//! `recorder.rs` is the one mouth to journal and watchers, `outcome.rs` turns an end into an exit code.
+//! `run.rs` carries a run out (and goes on with one): `sequence.rs` gives each step its turn, `attempt.rs` is one turn,
+//! `gate.rs` asks, `overrides.rs` asks about answers that are missing, `hands.rs` is what its steps get to work with.
+//! `preview.rs` only looks, `doubt.rs` finds out how lost effects ended, `adoption.rs` takes over an open run, `rollback.rs` offers to go back, `unwind.rs`
+//! gives back what is held, `recorder.rs` is the one mouth to journal and watchers, `outcome.rs` turns an end into an exit
+//! code.
 
+pub mod adoption;
+mod attempt;
 pub mod doubt;
 pub mod gate;
 pub mod hands;
 pub mod lock;
 pub mod outcome;
+mod overrides;
 pub mod preview;
 pub mod recorder;
+mod rollback;
 pub mod run;
+mod sequence;
 pub mod stop;
 pub mod unwind;
 
 #[cfg(test)]
 mod tests;
 
+pub use adoption::Adopting;
 pub use outcome::Outcome;
 pub use recorder::Recorder;
 pub use run::Run;

@@ -15,16 +15,16 @@ use tokio::sync::OnceCell;
 use crate::adapters::checkout::{Attribute, CheckoutRead, Location, Planned, Tree};
 use crate::adapters::process::LineSink;
 use crate::adapters::{Readers, ServiceError};
-use crate::event::{Event, Evidence, Question, Refusal, Stamped, StepResult};
-use crate::facts::{Facts, Parameters};
+use crate::event::{Adoption, Event, Evidence, Question, Refusal, Stamped, StepResult};
+use crate::facts::{Check, Facts, Parameters};
 use crate::journal::status::LOCK_STEP;
 use crate::plan::{Plan, PlannedStep};
 use crate::report::Sink;
 use crate::runbook::Runbook;
-use crate::step::{Decision, Finding, Look, Trouble, Undo};
+use crate::step::{Decision, Finding, Look, Trouble, Undo, without};
 
-use super::lock::{age, locked};
-use super::outcome::step_result;
+use super::lock::{WITHOUT, age, locked};
+use super::outcome::{missing_refusal, step_result};
 use super::{Outcome, StopSignal};
 
 /// Everything a dry run has.
@@ -42,6 +42,8 @@ pub struct Preview<'a> {
     pub stop: &'a StopSignal,
     /// What stands in the way before any step looks (an open run).
     pub refusals: Vec<Refusal>,
+    /// What a run would take over.
+    pub adoption: Option<Adoption>,
 }
 
 /// What the steps of a preview share.
@@ -86,6 +88,7 @@ impl Preview<'_> {
                 reason: outcome.reason.to_owned(),
                 message: outcome.message.clone(),
                 next: outcome.next.clone(),
+                findings: Vec::new(),
             },
         );
         outcome
@@ -126,10 +129,20 @@ impl Preview<'_> {
     async fn lock(&self, shared: &Shared) {
         let step = || LOCK_STEP.to_owned();
         self.tell(shared, Event::StepStarted { step: step() });
+        for held in self.adoption.iter().flat_map(|it| it.held.iter().map(move |held| (&it.run, held))) {
+            let text = format!("would take over from run {}: {}", held.0, held.1);
+            self.tell(shared, Event::Saw { step: step(), evidence: Evidence::predicted(text) });
+        }
         let result = match self.readers.lock.reference() {
             None => Ok(StepResult::Skipped { why: "this runbook is used by one person alone".into() }),
             Some(reference) => match self.readers.lock.holder().await {
-                Err(error) => Err(Trouble::Service(error)),
+                Err(error) => without(self.parameters, Check::Lock, error, WITHOUT).map(|evidence| {
+                    self.tell(shared, Event::Saw { step: step(), evidence });
+                    StepResult::Skipped { why: "the remote does not answer, and the check is overridden".into() }
+                }),
+                Ok(Some(state)) if self.adoption.as_ref().is_some_and(|it| it.run == state.record.run) => {
+                    Ok(StepResult::WouldChange)
+                }
                 Ok(Some(state)) => {
                     let since = age(&state, self.readers.clock.now());
                     Err(locked(&state, &since, &self.runbook.environment))
@@ -220,12 +233,14 @@ impl Preview<'_> {
             runbook: self.runbook,
             parameters: self.parameters,
             facts,
-            held: &[],
+            held: self.adoption.as_ref().map_or(&[], |it| it.held.as_slice()),
             in_doubt: &[],
             open: &[],
             did: false,
             workspace: &self.workspace,
+            adopted: None,
             began: self.readers.clock.now(),
+            restarted: self.readers.clock.now(),
             since: self.readers.clock.now(),
             emit,
             lines,
@@ -257,6 +272,8 @@ impl Preview<'_> {
             Decision::Unknown(refusal) => return Err(Trouble::Refused(vec![refusal])),
             Decision::Unhealthy(why) => StepResult::Unhealthy { why },
             Decision::Inconclusive(why) => StepResult::Inconclusive { why },
+            Decision::Unfinished(why) => StepResult::Unfinished { why },
+            Decision::Ask(inquiry) => inquiry.otherwise,
         })
     }
 
@@ -266,6 +283,7 @@ impl Preview<'_> {
         board.troubles.sort_by_key(|(index, _)| *index);
         let grave = |trouble: &Trouble| match trouble {
             Trouble::Service(error) if error.credentials() => (3, 4, "credentials"),
+            Trouble::Missing(missing) if missing.error.credentials() => (3, 4, "credentials"),
             Trouble::Locked { .. } => (2, 6, "locked"),
             _ => (1, 3, "refused"),
         };
@@ -304,6 +322,7 @@ fn refusals(trouble: &Trouble, runbook: &str) -> Vec<Refusal> {
     let one = |next: &str| vec![Refusal { what: trouble.to_string(), next: next.to_owned() }];
     match trouble {
         Trouble::Refused(refusals) => refusals.clone(),
+        Trouble::Missing(missing) => vec![missing_refusal(missing)],
         Trouble::Service(_) => one(&format!("catalog-deploy doctor {runbook}")),
         Trouble::Failed { next, .. } | Trouble::Locked { next, .. } | Trouble::InDoubt { next, .. } => one(next),
         _ => Vec::new(),

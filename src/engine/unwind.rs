@@ -4,16 +4,20 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::FutureExt;
+use jiff::Timestamp;
 
 use crate::event::Event;
-use crate::facts::{Held, Thing};
+use crate::facts::{Check, Held, Thing};
 use crate::step::{Returned, Trouble};
 
 use super::run::{PAUSE, Run, broke};
 
 /// How long a service may be out of reach while something is given back to it: an instance that was just replaced takes
-/// minutes to boot. A further signal ends the wait. Runbook time.
-const PATIENCE: Duration = Duration::from_secs(900);
+/// minutes to boot. Counted from the deploy, whoever has waited before; a further signal ends the wait. Runbook time.
+const BOOT: Duration = Duration::from_secs(900);
+
+/// A hiccup is waited for at least this long, however long ago the deploy was. Runbook time.
+const HICCUP: Duration = Duration::from_secs(120);
 
 /// How often the answer to giving one thing back may be lost.
 const LOOKS_AGAIN: u32 = 3;
@@ -38,8 +42,9 @@ impl Run<'_> {
         // DAGs wait for the flag, also one that a resume paused when the flag was held already.
         others.sort_by_key(|held| matches!(held.thing, Thing::PausedDag { .. }));
         let mut kept = Vec::new();
+        let since = self.readers().clock.now();
         for held in others {
-            if let Err(why) = self.returned(&held).await {
+            if let Err(why) = self.returned(&held, since).await {
                 self.recorder.tell(Event::NotGivenBack { held: held.id.clone(), why: why.clone() });
                 kept.push((held, why));
             }
@@ -64,12 +69,27 @@ impl Run<'_> {
         kept
     }
 
+    /// When to give up on a service that does not answer, for all that is given back `since` then. None of it waits where
+    /// the run has waited long enough, or where someone decided to continue without that service.
+    fn deadline(&self, held: &Held, since: Timestamp) -> Timestamp {
+        let check = match held.thing {
+            Thing::PausedDag { .. } => Some(Check::Airflow),
+            Thing::Lock { .. } => Some(Check::Lock),
+            Thing::Attribute { .. } | Thing::Shell { .. } => None,
+        };
+        let overridden = check.is_some_and(|check| self.parameters().overridden(check).is_some());
+        if self.has_waited_enough() || (overridden && !self.deployed()) {
+            return since;
+        }
+        let clock = &self.readers().clock;
+        (self.restarted() + clock.scaled(BOOT)).max(since + clock.scaled(HICCUP))
+    }
+
     /// Airflow boots for minutes after an apply, and a network has hiccups: what is owed is tried again for a while. A
     /// second signal ends the patience, not what is owed.
-    async fn patiently(&self, held: &Held) -> Result<Returned, Trouble> {
+    async fn patiently(&self, held: &Held, since: Timestamp) -> Result<Returned, Trouble> {
         let clock = &self.readers().clock;
-        let since = clock.now();
-        let deadline = since + clock.scaled(PATIENCE);
+        let deadline = self.deadline(held, since);
         let mut lost = 0;
         loop {
             let tried = AssertUnwindSafe(self.give_back_one(held)).catch_unwind().await;
@@ -79,13 +99,14 @@ impl Run<'_> {
                     lost += 1;
                     clock.sleep(PAUSE).await;
                 }
-                Err(Trouble::Service(error)) if error.passing() && clock.now() < deadline => {
+                Err(trouble) if clock.now() < deadline => {
+                    let Some(error) = trouble.passing() else { return Err(trouble) };
                     let pause = error.pause(PAUSE);
                     let (step, on) = (held.step.clone(), format!("an answer, to give back {held} ({error})"));
                     self.recorder.tell(Event::Waiting { step, on, since, deadline });
                     tokio::select! {
                         biased;
-                        () = self.stop.again() => return Err(error.into()),
+                        () = self.stop.again() => return Err(trouble),
                         () = clock.sleep(pause) => {}
                     }
                 }
@@ -94,8 +115,8 @@ impl Run<'_> {
         }
     }
 
-    async fn returned(&self, held: &Held) -> Result<(), String> {
-        match self.patiently(held).await {
+    async fn returned(&self, held: &Held, since: Timestamp) -> Result<(), String> {
+        match self.patiently(held, since).await {
             Ok(Returned::Back(_)) => Ok(()),
             Ok(Returned::NotOurs(why)) => {
                 self.recorder.tell(Event::Warned { text: format!("{held}: left alone, {why}") });

@@ -52,6 +52,10 @@ pub struct StoredRun {
     pub in_part: bool,
 }
 
+fn taken_over_by(run: &str) -> String {
+    format!("taken over by run {run}")
+}
+
 impl Runs {
     /// `state` is the tool's state directory; nothing is created until a run is.
     pub fn new(state: &Path) -> Self {
@@ -115,8 +119,19 @@ impl Runs {
         text.map_err(|source| RunsError::Disk { what: "read", path, source })
     }
 
-    /// One run, read without changing it.
+    /// One run, read without changing it. One that another run has taken over is closed, whatever its own journal says:
+    /// a crash may have come before that was noted there.
     pub fn load(&self, run: &str) -> Result<StoredRun, RunsError> {
+        let mut stored = self.load_alone(run)?;
+        if stored.state.closed.is_none() {
+            let others = self.names()?.into_iter().filter(|name| name != run);
+            let other = others.filter_map(|name| self.load_alone(&name).ok()).find(|other| other.state.has_taken_over(run));
+            stored.state.closed = other.map(|other| taken_over_by(&other.state.run));
+        }
+        Ok(stored)
+    }
+
+    fn load_alone(&self, run: &str) -> Result<StoredRun, RunsError> {
         let directory = self.directory(run);
         let names = self.names()?;
         if !names.iter().any(|name| name == run) {
@@ -158,7 +173,7 @@ impl Runs {
         let mut runs = Vec::new();
         let mut broken = Vec::new();
         for name in self.names()? {
-            match self.load(&name) {
+            match self.load_alone(&name) {
                 Ok(run) => runs.push(run),
                 // Killed before its first event was written: nothing happened.
                 Err(RunsError::Journal(JournalError::Damaged { line: 1, ref why, .. })) if why.contains("empty") => {}
@@ -166,6 +181,14 @@ impl Runs {
             }
         }
         runs.sort_by_key(|run| run.state.started_at);
+        let taken: Vec<(String, String)> = runs
+            .iter()
+            .filter_map(|run| run.state.took_over.as_ref().map(|(other, _)| (other.clone(), run.state.run.clone())))
+            .collect();
+        for run in runs.iter_mut().filter(|run| run.state.closed.is_none()) {
+            let by = taken.iter().find(|(other, _)| *other == run.state.run);
+            run.state.closed = by.map(|(_, by)| taken_over_by(by));
+        }
         Ok((runs, broken))
     }
 

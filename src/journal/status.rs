@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::event::{Ended, Event, Mode, Stamped, StepHead, StepResult};
+use crate::event::{Adoption, Ended, Event, Mode, Stamped, StepHead, StepResult};
 use crate::facts::{Facts, Held, Parameters};
 
 /// Where one step stands.
@@ -109,6 +109,9 @@ pub struct RunState {
     pub who: String,
     pub host: String,
     pub started_at: Timestamp,
+    /// The run whose obligations this one has taken over, and when that one began.
+    pub took_over: Option<(String, Timestamp)>,
+    /// With what was overridden since.
     pub parameters: Parameters,
     pub heads: Vec<StepHead>,
     pub steps: BTreeMap<String, StepState>,
@@ -158,9 +161,11 @@ impl RunState {
                     Some(effect) => (effect.step.clone(), StepState::Acting),
                     None => continue,
                 },
-                Event::GivenBack { .. } | Event::Learned { .. } | Event::RunClosed { .. } => {
-                    (String::new(), StepState::Idle)
-                }
+                Event::GivenBack { .. }
+                | Event::Learned { .. }
+                | Event::TookOver { .. }
+                | Event::Overridden { .. }
+                | Event::RunClosed { .. } => (String::new(), StepState::Idle),
                 _ => continue,
             };
             if let Some(known) = state.steps.get_mut(&step) {
@@ -189,6 +194,7 @@ impl RunState {
             who: who.clone(),
             host: host.clone(),
             started_at: stamped.at,
+            took_over: None,
             parameters: parameters.clone(),
             heads: steps.clone(),
             steps: steps.iter().map(|head| (head.id.clone(), StepState::Idle)).collect(),
@@ -210,6 +216,8 @@ impl RunState {
         match &stamped.event {
             Event::RunStarted { .. } => return Err("a run starts once".into()),
             Event::RunResumed { .. } => self.finish = None,
+            Event::TookOver { adoption } => self.adopt(adoption)?,
+            Event::Overridden { given, .. } => self.parameters.overrides.push(given.clone()),
             Event::StepStarted { step } => self.move_step(step, Move::Start, None)?,
             Event::GateAsked { question } => self.move_step(&question.gate, Move::Ask, None)?,
             Event::GateAnswered { gate, yes, .. } => {
@@ -234,7 +242,7 @@ impl RunState {
             Event::Learned { fact, .. } => self.facts.learn(fact.clone()),
             Event::GivenBack { held, .. } => self.given_back(held)?,
             Event::StepFinished { step, result } => self.move_step(step, Move::Finish, Some(result))?,
-            Event::RunFinished { exit, reason, message, next } => {
+            Event::RunFinished { exit, reason, message, next, .. } => {
                 self.finish = Some(Finish {
                     at: stamped.at,
                     exit: *exit,
@@ -254,6 +262,40 @@ impl RunState {
             | Event::Said { .. } => {}
         }
         Ok(())
+    }
+
+    /// What another run holds becomes this run's. Its own lock, where it has one already, stays the newest.
+    pub fn adopt(&mut self, adoption: &Adoption) -> Result<(), String> {
+        if let Some((run, _)) = &self.took_over {
+            return Err(format!("{run} was taken over before"));
+        }
+        for effect in &adoption.effects {
+            let state = EffectState {
+                step: effect.step.clone(),
+                what: effect.what.clone(),
+                ended: effect.ended.clone(),
+                returns: effect.returns.clone(),
+                took: effect.took.clone(),
+                kept: Vec::new(),
+                forever: false,
+            };
+            if self.effects.insert(effect.id.clone(), state).is_some() {
+                return Err(format!("{} was intended before", effect.id));
+            }
+        }
+        let own = std::mem::take(&mut self.held);
+        self.held = adoption.held.clone();
+        self.held.extend(own.into_iter().filter(|held| !adoption.held.iter().any(|it| it.id == held.id)));
+        if self.facts.baseline.is_none() {
+            self.facts.baseline.clone_from(&adoption.baseline);
+        }
+        self.took_over = Some((adoption.run.clone(), adoption.began));
+        Ok(())
+    }
+
+    /// When this run began, or the one that it has taken over: nothing that it holds was taken before.
+    pub fn began(&self) -> Timestamp {
+        self.took_over.as_ref().map_or(self.started_at, |(_, began)| *began)
     }
 
     fn move_step(&mut self, step: &str, moved: Move, result: Option<&StepResult>) -> Result<(), String> {
@@ -318,6 +360,13 @@ impl RunState {
     fn given_back(&mut self, id: &str) -> Result<(), String> {
         let at = self.held.iter().position(|held| held.id == id).ok_or_else(|| format!("{id} is not held"))?;
         let held = self.held.remove(at);
+        // However the effects that took it ended: nothing of them is left.
+        for effect in self.effects.values_mut().filter(|effect| effect.in_doubt() && effect.took.contains(&held.id)) {
+            effect.took.retain(|taken| *taken != held.id);
+            if effect.took.is_empty() && effect.returns.is_none() {
+                effect.ended = Some(Ended::NotSeen);
+            }
+        }
         self.due_again(&held.step);
         Ok(())
     }

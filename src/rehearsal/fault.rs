@@ -29,6 +29,11 @@ macro_rules! faults {
 
 faults! {
     LockHeld "lock-held" "a colleague's run holds the lock on the infrastructure remote";
+    LockRemoteDown "lock-remote-down" "the infrastructure remote cannot be reached: no lock, no comparison with main";
+    GithubDown "github-down" "GitHub's port is closed";
+    RegistryDown "registry-down" "the registry's port is closed";
+    AirflowDead "airflow-dead" "Airflow's port is closed, before the deploy and after it";
+    AirflowDeadBootsAfterApply "airflow-dead-boots-after-apply" "Airflow's port is closed until a new instance was applied";
     CheckoutBehind "checkout-behind" "the remote's main has a commit that the checkout lacks";
     CheckoutDirty "checkout-dirty" "a tracked file of the checkout is changed and not committed";
     FlagAlreadyTrue "flag-already-true" "running_dags_cleared is true on main: the last deploy forgot it";
@@ -53,6 +58,8 @@ faults! {
     EmptyDraft "empty-draft" "the draft's notes hold no change";
     WeakToken "weak-token" "the GitHub token has no push access, so drafts are invisible";
     BuildPending "build-pending" "a build of main is still under way";
+    BuildDeploysStaging "build-deploys-staging" "a build of main has pushed its image and still deploys to staging";
+    DraftRunPending "draft-run-pending" "the workflow that rewrites drafted releases runs, and is done a moment later";
     LatestIsOlder "latest-is-older" "the image tagged latest is not the newest build's";
     PublishAnswerLost "publish-answer-lost" "the publish takes effect, and its answer never arrives";
     ReleaseBackToDraft "release-back-to-draft" "the release turns back into a draft just after it was published";
@@ -63,8 +70,12 @@ faults! {
     BumpWritesOlder "bump-writes-older" "just bump writes the tag before the newest";
     BumpTouchesOtherModule "bump-touches-other-module" "just bump changes the ingestion server's version as well";
     PlanDestroysMore "plan-destroys-more" "the plan also destroys a resource that it should not";
+    DagStartsAfterPlan "dag-starts-after-plan" "flickr_workflow starts right after the plan was shown";
+    ApplyDoesNothing "apply-does-nothing" "the apply ends with exit 0 and changes nothing";
+    PlanNeverConverges "plan-never-converges" "a resource is planned to change again after every apply";
     DeployFailsWhilePaused "deploy-fails-while-paused" "the first apply fails while the waiting refreshes are paused";
     OldInstanceStillAnswers "old-instance-still-answers" "after the apply the old instance still answers";
+    NewAirflowNeverBoots "new-airflow-never-boots" "the refreshes are paused, and the new version's instance never boots";
     AirflowSlowBoot "airflow-slow-boot" "the new instance takes longer to boot";
     ImportErrorAppears "import-error-appears" "a DAG cannot be imported on the new instance";
     SentryNewIssue "sentry-new-issue" "a new Sentry issue appears after the apply";
@@ -73,6 +84,7 @@ faults! {
     ChangelogAbsent "changelog-absent" "no changelog pull request is opened";
     ChangelogSeveral "changelog-several" "several changelog pull requests are open, one from a fork's branch of the same name";
     OwnChangelog "own-changelog" "the changelog pull request's author is the token's user";
+    ChangelogChecksPending "changelog-checks-pending" "a check of the changelog pull request runs for a while";
     ChangelogChecksRed "changelog-checks-red" "a check of the changelog pull request failed";
     ApproveAnswerLost "approve-answer-lost" "the approval takes effect, and its answer never arrives";
     PullRequestAnswerLost "pull-request-answer-lost" "the pull request is opened, and the answer never arrives";

@@ -23,6 +23,9 @@ pub(super) const COLLEAGUE: &str = "colleague";
 /// The account that opens changelog pull requests.
 pub(super) const BOT: &str = "openverse-bot";
 
+/// A file of the world's directory, written by `just plan` where a fault waits for it.
+pub(super) const PLANNED: &str = "planned";
+
 /// Loopback addresses of the services, without a trailing slash.
 #[derive(Debug, Clone)]
 pub(super) struct Urls {
@@ -31,6 +34,8 @@ pub(super) struct Urls {
     pub(super) registry: String,
     pub(super) sentry: String,
     pub(super) slack: String,
+    /// Where nothing ever listens.
+    pub(super) nowhere: String,
 }
 
 /// Random words that only this world's configuration knows.
@@ -120,6 +125,7 @@ impl Shared {
             registry: String::new(),
             sentry: String::new(),
             slack: String::new(),
+            nowhere: String::new(),
         })
     }
 
@@ -142,6 +148,11 @@ impl Shared {
     /// The file that `just bump` picks the newest tag from.
     pub(super) fn registry_tags(&self) -> PathBuf {
         self.options.directory.join("registry-tags")
+    }
+
+    /// Whether `just plan` has run, where its recipe says so.
+    pub(super) fn was_planned(&self) -> bool {
+        self.has(Fault::DagStartsAfterPlan) && self.options.directory.join(PLANNED).exists()
     }
 
     /// A stable 40-hex commit id for a label of this world.

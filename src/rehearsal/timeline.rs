@@ -13,6 +13,11 @@ use super::state::{Pull, Release, WorkflowRun};
 /// The workflow that a published release starts.
 pub(super) const TAG_WORKFLOW: &str = "tag_docker_image_and_trigger_deployment.yml";
 
+/// How long the checks of a changelog pull request run, where a fault has them run.
+const CHECKS_TAKE: Duration = Duration::from_secs(4);
+/// How long a run of the drafting workflow takes.
+pub(super) const DRAFTING_TAKES: Duration = Duration::from_secs(2);
+
 /// One thing that will happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Happening {
@@ -37,6 +42,12 @@ pub enum Happening {
     BackToDraft {
         release: u64,
     },
+    /// Every run of a workflow that is not completed ends well.
+    RunsEnd {
+        workflow: String,
+    },
+    /// The checks of all changelog pull requests that still run end well.
+    ChecksEnd,
     /// A run of a DAG, and all its tasks, end well.
     RunEnds {
         dag: String,
@@ -70,6 +81,21 @@ impl Shared {
                 if let Some(release) = state.releases.iter_mut().find(|known| known.id == release) {
                     release.draft = true;
                     release.published_at = None;
+                }
+            }
+            Happening::RunsEnd { workflow } => {
+                let open: Vec<u64> = {
+                    let state = self.state();
+                    let runs = state.workflow_runs.iter();
+                    let open = runs.filter(|run| run.workflow == workflow && run.status != "completed");
+                    open.map(|run| run.id).collect()
+                };
+                open.into_iter().for_each(|run| self.set_run(run, "completed", Some("success".into())));
+            }
+            Happening::ChecksEnd => {
+                let mut state = self.state();
+                for (_, conclusion) in state.pulls.iter_mut().flat_map(|pull| &mut pull.checks) {
+                    conclusion.get_or_insert_with(|| "success".into());
                 }
             }
             Happening::RunEnds { dag, run } => {
@@ -161,6 +187,10 @@ impl Shared {
         let mut pull = changelog(&release, author, self.commit(&release.tag_name));
         if self.has(Fault::ChangelogChecksRed) {
             pull.checks.push(("Lint files".into(), Some("failure".into())));
+        }
+        if self.has(Fault::ChangelogChecksPending) {
+            pull.checks.push(("Lint files".into(), None));
+            self.after(CHECKS_TAKE, Happening::ChecksEnd);
         }
         let mut others = Vec::new();
         if self.has(Fault::ChangelogSeveral) {

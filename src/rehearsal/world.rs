@@ -55,6 +55,10 @@ impl World {
         shared.write_registry_tags();
         airflow::observe(&shared);
         let running = Arc::new(server::serve(shared.clone()).await?);
+        if shared.has(Fault::LockRemoteDown) {
+            let url = format!("{}/{INFRASTRUCTURE}.git", shared.urls().nowhere);
+            infrastructure::git(&shared.checkout(), &["remote", "set-url", "origin", &url])?;
+        }
         write_secret(&shared.options.directory, "slack", &format!("{}{}", shared.urls().slack, shared.secrets.slack))?;
         let (infrastructure, remote) = (shared.checkout(), shared.remote());
         Ok(World { shared, tools, _running: running, infrastructure, remote })
@@ -72,7 +76,8 @@ impl World {
              [github]\napi_url = {github:?}\ntoken = {github_token}\n\n\
              [airflow]\nurl = {airflow:?}\nusername = {VIEWER:?}\npassword = {airflow_password}\n\n\
              [registry]\nurl = {registry:?}\n\n\
-             [sentry]\nurl = {sentry:?}\ntoken = {sentry_token}\n\n\
+             [sentry]\nurl = {sentry:?}\norganization = \"openverse\"\nproject = \"catalog\"\n\
+             environment = \"production\"\ntoken = {sentry_token}\n\n\
              [slack]\nwebhook_url = {slack}\n",
             checkout = self.infrastructure.display().to_string(),
             github = urls.github,

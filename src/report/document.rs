@@ -120,6 +120,9 @@ fn header(page: &mut Page, told: &Told) {
     for (at, who, host) in &told.resumed {
         page.item(&format!("gone on with: {} on {}, {}", clean(who), clean(host), date_and_time(*at)));
     }
+    if let Some((at, run)) = &told.took_over {
+        page.item(&format!("took over: run {run}, {}", date_and_time(*at)));
+    }
     page.item(&format!("started: {}", date_and_time(start.at)));
     match &told.end {
         Some(end) => {
@@ -144,7 +147,10 @@ fn parameters(page: &mut Page, told: &Told) {
     items.extend(lasting("wait for the lock", given.lock_wait));
     items.extend(given.allow_empty_release.then(|| "an empty release was allowed".to_owned()));
     for it in &given.overrides {
-        items.push(format!("override: DAG {} may be killed: {}", clean(&it.dag), clean(&it.reason)));
+        items.push(format!("override: {}", clean(&it.to_string())));
+    }
+    for (at, it) in &told.overrides {
+        items.push(format!("override, {}: {}", time_of_day(*at), clean(it)));
     }
     page.list("Asked for", items.into_iter());
 }
@@ -239,6 +245,9 @@ fn ending(page: &mut Page, told: &Told, incident: Option<&str>) {
     };
     page.section(if end.exit == 0 { "End" } else { "What went wrong" });
     page.item(&clean(&end.message));
+    for finding in &end.findings {
+        page.item(&format!("{} (exit {}): {}", finding.reason, finding.exit, clean(&finding.message)));
+    }
     for held in told.held.all() {
         page.item(&format!("still held: {}", describe(held)));
     }

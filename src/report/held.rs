@@ -23,6 +23,11 @@ struct Intended {
 impl StillHeld {
     pub fn event(&mut self, event: &Event) {
         match event {
+            Event::TookOver { adoption } => {
+                let own = std::mem::take(&mut self.held);
+                self.held = adoption.held.clone();
+                self.held.extend(own);
+            }
             Event::Intent { effect, what, holds, keeps, .. } => {
                 let (kept, held): (Vec<_>, Vec<_>) =
                     std::mem::take(&mut self.held).into_iter().partition(|held| keeps.contains(&held.id));

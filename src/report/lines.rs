@@ -155,6 +155,14 @@ impl<W: Write + Send> Sink for Lines<W> {
                 let run = self.steps.run().to_owned();
                 self.say(at, &format!("{who} on {host} goes on with run {run}"));
             }
+            Event::TookOver { adoption } => self.say(at, &format!("took over run {}", adoption.run)),
+            Event::Overridden { step, given, by } => {
+                let text = format!("overridden {}: {given}", words::overridden_by(*by));
+                match step {
+                    Some(step) => self.of(at, step, &text),
+                    None => self.say(at, &text),
+                }
+            }
             Event::StepStarted { step } => {
                 self.beat.remove(step);
                 let title = self.steps.get(step).map(|row| row.head.title.clone()).unwrap_or_default();
@@ -354,7 +362,7 @@ mod tests {
 "###);
         assert!(told(&events, Verbosity::Verbose).contains("checkout: nothing to do"));
         let stopped =
-            Event::RunFinished { exit: 130, reason: "interrupted".into(), message: "stopped".into(), next: vec![] };
+            Event::RunFinished { exit: 130, reason: "interrupted".into(), message: "stopped".into(), next: vec![], findings: vec![] };
         assert!(told(&[events[0].clone(), stamped(1, stopped)], Verbosity::Quiet).ends_with(" stopped\n"));
     }
 

@@ -165,7 +165,7 @@ mod tests {
     }
 
     fn ended(exit: u8) -> Event {
-        Event::RunFinished { exit, reason: "x".into(), message: "Deployed.".into(), next: vec![] }
+        Event::RunFinished { exit, reason: "x".into(), message: "Deployed.".into(), next: vec![], findings: vec![] }
     }
 
     #[test]

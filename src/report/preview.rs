@@ -150,8 +150,7 @@ impl Preview {
             rows.extend(wrap(&clean(&format!("Image: {tag}, as asked for with --tag.")), "", width));
         }
         for it in &start.parameters.overrides {
-            let text = format!("Override: DAG {} may be killed by this deploy: {}.", it.dag, it.reason);
-            rows.extend(wrap(&clean(&text), "", width));
+            rows.extend(wrap(&clean(&format!("Override: {it}.")), "", width));
         }
     }
 

@@ -15,7 +15,8 @@ pub fn mark(result: &StepResult) -> char {
         StepResult::Skipped { .. } => '↷',
         StepResult::Blocked { .. } | StepResult::Failed { .. } => '✘',
         StepResult::Stopped { .. } => '⏸',
-        StepResult::Unhealthy { .. } | StepResult::Inconclusive { .. } => '!',
+        StepResult::Unhealthy { .. } | StepResult::Inconclusive { .. } | StepResult::Unfinished { .. } => '!',
+        StepResult::Left { .. } => '☐',
     }
 }
 
@@ -32,6 +33,8 @@ pub fn result(result: &StepResult) -> (&'static str, Option<String>) {
         }
         StepResult::Unhealthy { why } => ("deployed, but unhealthy", Some(clean(why))),
         StepResult::Inconclusive { why } => ("deployed, health unknown", Some(clean(why))),
+        StepResult::Unfinished { why } => ("left open", Some(clean(why))),
+        StepResult::Left { what } => ("left for you", Some(clean(what))),
         StepResult::Failed { why } => ("failed", Some(clean(why))),
         StepResult::Stopped { why } => ("stopped", Some(clean(why))),
     }
@@ -77,6 +80,15 @@ pub fn answered_by(by: AnsweredBy) -> &'static str {
         AnsweredBy::Terminal => "at the terminal",
         AnsweredBy::Flag => "by --approve",
         AnsweredBy::Rehearsal => "by --yes of the rehearsal",
+    }
+}
+
+/// Who overrode a check.
+pub fn overridden_by(by: AnsweredBy) -> &'static str {
+    match by {
+        AnsweredBy::Terminal => "at the terminal",
+        AnsweredBy::Flag => "by --override",
+        AnsweredBy::Rehearsal => "in the rehearsal",
     }
 }
 

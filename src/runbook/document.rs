@@ -7,7 +7,7 @@ mod words;
 use std::fmt::Write;
 
 use super::load::Loaded;
-use super::schema::{Kind, Runbook, StepSpec};
+use super::schema::{Inferred, Kind, Runbook, StepSpec};
 use words::{code, line};
 
 pub use super::definition::render_schema;
@@ -28,6 +28,7 @@ pub fn render(loaded: &Loaded) -> String {
         text.push_str(&step_section(number(step, runbook), step, runbook));
     }
     text.push_str(&rollback(loaded));
+    text.push_str(&inferred(runbook));
     text.push_str(&trouble(loaded));
     let _ = writeln!(text, "---\n\nRendered from `{}` ({}), SHA-256 {}.", loaded.name, loaded.source, loaded.hash);
     text
@@ -127,6 +128,18 @@ fn rollback(loaded: &Loaded) -> String {
         " The tag is checked on the registry first. DAG code is not rolled back: it follows the main branch. Across \
          Airflow versions the database has been upgraded meanwhile, so that asks for an extra confirmation.\n\n",
     );
+    text
+}
+
+fn inferred(runbook: &Runbook) -> String {
+    if runbook.inferred.is_empty() {
+        return String::new();
+    }
+    let mut text = "## Inferred, not documented\n\nCheck these against what you know, and correct the runbook.\n\n".to_owned();
+    for Inferred { about, era, why } in &runbook.inferred {
+        let _ = writeln!(text, "- {} ({}): {}", code(about), line(era), line(why));
+    }
+    text.push('\n');
     text
 }
 

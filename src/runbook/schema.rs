@@ -33,9 +33,24 @@ pub struct Runbook {
     pub sentry: Option<SentryService>,
     pub slack: Option<SlackService>,
     pub infrastructure: Option<Infrastructure>,
+    /// What no document says: whoever knows better corrects it.
+    #[serde(default)]
+    pub inferred: Vec<Inferred>,
     /// The steps, in order.
     #[serde(rename = "step")]
     pub steps: Vec<StepSpec>,
+}
+
+/// A value that follows from public sources only indirectly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Inferred {
+    /// Which value: a key such as `infrastructure.directory`, or the id of a step.
+    pub about: String,
+    /// The years for which it is believed to hold, e.g. `2023-2024`.
+    pub era: String,
+    /// What it follows from.
+    pub why: String,
 }
 
 /// How versions are written: a git tag `PREFIX + version` becomes the image tag `IMAGE_PREFIX + version`, where version
@@ -59,6 +74,8 @@ pub struct GithubService {
     pub main: String,
     #[serde(default = "default_github_api")]
     pub api_url: String,
+    /// Where the changelog of a version is read; `{version}` stands for it.
+    pub changelog: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -74,8 +91,8 @@ pub struct RegistryService {
 #[serde(deny_unknown_fields)]
 pub struct AirflowService {
     pub url: String,
-    /// A DAG that surely exists; if it cannot be seen, this account's "nothing runs" means nothing.
-    pub known_dag: String,
+    /// DAGs that should exist; if none of them can be seen, this account's "nothing runs" means nothing.
+    pub known_dag: Vec<String>,
     /// DAGs that may be paused and deployed over while all their active tasks are waiting sensors.
     #[serde(default)]
     pub refresh_dags: Vec<String>,
@@ -129,6 +146,9 @@ pub struct Infrastructure {
     pub apply: Vec<String>,
     /// Prints Terraform's state as JSON, e.g. `["terraform", "-chdir=environments/prod", "show", "-json"]`: what runs now.
     pub state: Option<Vec<String>>,
+    /// Where that state names the image tag that runs. Without it, tags are searched for in the version's module, which
+    /// finds none where the state holds user data only as a hash.
+    pub running: Option<StateSource>,
     /// The recipe targets one module, so Terraform says `complete: false` of every plan.
     #[serde(default)]
     pub targets: bool,
@@ -140,6 +160,18 @@ pub struct Infrastructure {
     pub expected: Vec<ExpectedChange>,
     /// Terraform workspace that must be selected, where the repository uses them.
     pub workspace: Option<String>,
+}
+
+/// A place in Terraform's state: either `output`, or `address` and `attribute`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StateSource {
+    /// Name of an output of the root module.
+    pub output: Option<String>,
+    /// Address of a resource, e.g. `module.catalog-airflow.aws_instance.instance`
+    pub address: Option<String>,
+    /// Attribute of that resource, e.g. `tags.version`
+    pub attribute: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -224,6 +256,13 @@ pub enum Kind {
         /// Paths whose change makes a new image, to find the newest build's commit.
         #[serde(default)]
         build_paths: Vec<String>,
+        /// The job of `build_workflow` that pushes `latest`: once it is over, the rest of a run cannot move the image.
+        publish_job: Option<String>,
+        /// Files that the image itself is made of, to say whether it changed since what runs.
+        #[serde(default)]
+        image_files: Vec<String>,
+        /// Workflow that rewrites the drafted releases.
+        draft_workflow: Option<String>,
         #[serde(default = "thirty_minutes")]
         build_wait: Span,
     },
@@ -277,6 +316,14 @@ pub enum Kind {
         #[serde(default = "ten_minutes")]
         soak: Span,
     },
+    /// A person looks at something that only people can see and says whether all is well. Never answered beforehand; where
+    /// no one is there, it is listed as left to do.
+    PersonCheck {
+        /// What to look for.
+        instructions: String,
+        /// Where to look.
+        link: Option<String>,
+    },
     /// A person does it and says so.
     Manual { instructions: String },
     /// Two commands: `check` reads (exit 0: nothing to do), `run` changes.
@@ -307,6 +354,7 @@ impl Kind {
             Kind::ApproveChangelog { .. } => "approve-changelog",
             Kind::InfrastructurePullRequest { .. } => "infrastructure-pull-request",
             Kind::PostChecks { .. } => "post-checks",
+            Kind::PersonCheck { .. } => "person-check",
             Kind::Manual { .. } => "manual",
             Kind::Shell { .. } => "shell",
         }

@@ -14,21 +14,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 
 use self::carry_out::{carry_out, in_words};
 use self::plan_judgement::{Judgement, judge_plan};
 use self::question::{Asked, Binding, binding, crosses_airflow_version, question};
 pub use self::resolve::{Landed, landed};
-use self::resolve::{remember_approved, whole};
+use self::resolve::{Approved, never_converges, remember_approved, whole};
 use self::terraform_says::plan_failed;
 use self::traces::latest_traces;
 use super::infrastructure::{deploy_attributes, held_at, infrastructure, literal, refused, target};
 use super::transcript::Transcript;
 use crate::adapters::checkout::{Location, Plan, Planned, Tree};
-use crate::adapters::process::LineSink;
+use crate::adapters::process::{Exit, LineSink};
 use crate::adapters::{Cause, ServiceError};
 use crate::event::{Evidence, Question, Refusal};
-use crate::facts::{AppliedFact, Fact, FactKind};
+use crate::facts::{AppliedFact, Check, Fact, FactKind};
 use crate::plan::digest::digest;
 use crate::step::{Act, Decision, Effect, Finding, Look, Settled, Step, Trouble, Undo, Wait};
 
@@ -52,7 +53,13 @@ struct Ready {
     plan: Plan,
     file: PathBuf,
     binding: Binding,
+    /// The runbook's command, without the plan file.
+    apply: Vec<String>,
 }
+
+/// What it means to apply without the run lock what Terraform plans anew by itself.
+const UNBOUND: &str = "the check `lock` is overridden, and this apply is not bound to the plan that was shown: someone \
+                       else may deploy in between";
 
 impl Apply {
     /// Which of the two edits that a plan depends on the runbook makes in earlier steps.
@@ -94,6 +101,10 @@ impl Apply {
         let arguments = checkout.arguments(&infrastructure.apply).await?;
         let program = infrastructure.apply.first().map_or("", String::as_str);
         let binding = binding(infrastructure.apply_with, arguments, program);
+        if binding == Binding::Terminal && look.parameters.overridden(Check::Lock).is_some() {
+            let next = "wait until the infrastructure remote answers, or let the apply recipe take a plan file";
+            return Ok(Finding::blocked(UNBOUND, next));
+        }
         let digest = bound_to(&plan, &fingerprint, &target.tag, target.predicted, binding);
         let details = write_details(&look, &file, &transcript, scratch.is_some()).await;
         let rollback = look.parameters.tag.is_some();
@@ -106,11 +117,18 @@ impl Apply {
             binding,
             crossing: crosses_airflow_version(look.facts, rollback),
             rollback,
+            overrides: &look.parameters.overrides,
             digest: digest.clone(),
             details: details.map(|file| file.display().to_string()),
         });
         if scratch.is_none() {
-            *self.ready.lock().unwrap_or_else(PoisonError::into_inner) = Some(Ready { digest, plan, file, binding });
+            *self.ready.lock().unwrap_or_else(PoisonError::into_inner) = Some(Ready {
+                digest,
+                plan,
+                file,
+                binding,
+                apply: infrastructure.apply.clone(),
+            });
         }
         Ok(Finding::new(Decision::Change(asked)))
     }
@@ -167,12 +185,12 @@ async fn nothing_to_do(look: &Look<'_>, judgement: &Judgement, plan: &Plan, prev
     finding.evidence.extend(judgement.concerns.iter().map(Evidence::warning));
     // Nobody restarts, so a preview needs no clock of Airflow's.
     let skew = if preview { None } else { skew(look).await };
-    finding.learned(applied(look, false, skew))
+    finding.learned(applied(look.readers.clock.now(), false, skew, None))
 }
 
-fn applied(look: &Look<'_>, changed: bool, skew: Option<i64>) -> Fact {
-    let ended_at = look.readers.clock.now();
-    Fact::Applied(AppliedFact { ended_at, airflow_clock_skew_ms: skew.unwrap_or_default(), changed })
+fn applied(ended_at: Timestamp, changed: bool, skew: Option<i64>, unverified: Option<String>) -> Fact {
+    let airflow_clock_skew_ms = skew.unwrap_or_default();
+    Fact::Applied(AppliedFact { ended_at, airflow_clock_skew_ms, changed, unverified })
 }
 
 /// Airflow's clock minus ours in milliseconds, by the middle of one request; `None` where it cannot be asked.
@@ -209,43 +227,22 @@ async fn errored_state(look: &Look<'_>) -> Result<Option<Refusal>, Trouble> {
     }
 }
 
-/// What became of an apply whose end is not known, and what tells.
-async fn settle_doubt(look: Look<'_>) -> Result<(Option<Evidence>, Settled), Trouble> {
-    if let Some(traces) = latest_traces(look.workspace, look.step) {
-        // Its lines were shown, or kept, by the process that started it.
-        let quiet: LineSink = Arc::new(|_: &str| ());
-        match tokio::time::timeout(GLANCE, look.readers.commands.wait_recorded(&traces, quiet)).await {
-            Ok(ended) => drop(ended?),
-            Err(_) => {
-                let wait = Wait {
-                    on: "the apply that an earlier process of this run started to end".into(),
-                    poll: Duration::from_secs(5),
-                    at_most: ORPHAN,
-                    next: format!("look at {}, then `catalog-deploy resume`", traces.output.display()),
-                    refuse_after: false,
-                };
-                return Ok((None, Settled::UnderWay(wait)));
-            }
-        }
+/// How a child of an earlier process ended; `Err` with what to wait for while it still runs. `None` where there was none,
+/// or it left no exit code.
+async fn child(look: &Look<'_>) -> Result<Result<Option<Exit>, Wait>, Trouble> {
+    let Some(traces) = latest_traces(look.workspace, look.step) else { return Ok(Ok(None)) };
+    // Its lines were shown, or kept, by the process that started it.
+    let quiet: LineSink = Arc::new(|_: &str| ());
+    match tokio::time::timeout(GLANCE, look.readers.commands.wait_recorded(&traces, quiet)).await {
+        Ok(ended) => Ok(Ok(ended?)),
+        Err(_) => Ok(Err(Wait {
+            on: "the apply that an earlier process of this run started to end".into(),
+            poll: Duration::from_secs(5),
+            at_most: ORPHAN,
+            next: format!("look at {}, then `catalog-deploy resume`", traces.output.display()),
+            ..Wait::default()
+        })),
     }
-    if let Some(refusal) = errored_state(&look).await? {
-        return Ok((None, Settled::Stuck(refusal)));
-    }
-    Ok(match landed(look).await? {
-        Landed::Yes => (
-            Some(Evidence::verified("a plan finds nothing left to do: the apply took effect")),
-            Settled::TookEffect(vec![applied(&look, true, skew(&look).await)]),
-        ),
-        Landed::No => (
-            Some(Evidence::verified("a plan finds all that was approved: the earlier apply took no effect")),
-            Settled::NoEffect,
-        ),
-        Landed::Partly { left } => {
-            let left = left.join(", ");
-            let text = format!("the earlier apply did not take effect completely; left: {left}");
-            (Some(Evidence::warning(text)), Settled::InPart(vec![Fact::AppliedInPart]))
-        }
-    })
 }
 
 #[async_trait]
@@ -265,39 +262,43 @@ impl Step for Apply {
             let what = if applied.changed { "applied" } else { "nothing to apply" };
             return Ok(Finding::satisfied(format!("{what} at {}", applied.ended_at.strftime("%Y-%m-%d %H:%M:%S UTC"))));
         }
-        let mut earlier = None;
-        if look.in_doubt.iter().any(|step| step == look.step) {
-            let (evidence, settled) = settle_doubt(look).await?;
-            earlier = evidence;
-            match settled {
-                Settled::TookEffect(learned) => {
-                    let evidence = earlier.into_iter().collect();
-                    return Ok(Finding { decision: Decision::Satisfied, evidence, learned });
-                }
-                Settled::UnderWay(wait) => return Ok(Finding::new(Decision::Wait(wait))),
-                Settled::Unknown(refusal) | Settled::OursOrTheirs(refusal) | Settled::Stuck(refusal) => {
-                    return Ok(Finding::new(Decision::Blocked(vec![refusal])));
-                }
-                Settled::InPart(_) | Settled::NoEffect | Settled::NotOurs(_) => {}
-            }
-        }
         if let Some(refusal) = errored_state(&look).await? {
             return Ok(Finding::new(Decision::Blocked(vec![refusal])));
         }
-        let mut finding = self.decide(look, None).await?;
-        if let Some(evidence) = earlier {
-            finding.evidence.insert(0, evidence);
-        }
-        Ok(finding)
+        self.decide(look, None).await
+    }
+
+    async fn under_way(&self, look: Look<'_>) -> Result<Option<Wait>, Trouble> {
+        Ok(child(&look).await?.err())
     }
 
     /// Needs no plan to approve, so it works with the flag false as well.
     async fn settle(&self, look: Look<'_>) -> Result<Settled, Trouble> {
-        let (evidence, settled) = settle_doubt(look).await?;
-        if let Some(evidence) = evidence {
-            look.saw(evidence);
+        let exit = match child(&look).await? {
+            Ok(exit) => exit,
+            Err(wait) => return Ok(Settled::UnderWay(wait)),
+        };
+        if let Some(refusal) = errored_state(&look).await? {
+            return Ok(Settled::Stuck(refusal));
         }
-        Ok(settled)
+        Ok(match landed(look, exit == Some(Exit::Code(0))).await? {
+            Landed::Yes { remains } => {
+                let found = if remains.is_empty() { "nothing left to do" } else { "nothing of what was approved" };
+                look.saw(Evidence::verified(format!("a plan finds {found}: the apply took effect")));
+                remains.iter().for_each(|line| look.saw(never_converges(line)));
+                Settled::TookEffect(vec![applied(look.readers.clock.now(), true, skew(&look).await, None)])
+            }
+            Landed::No(shown) => {
+                look.saw(Evidence::verified(format!("the earlier apply took no effect: {shown}")));
+                Settled::NoEffect
+            }
+            Landed::Partly { left } => {
+                let left = left.join(", ");
+                let text = format!("the earlier apply did not take effect completely; left: {left}");
+                look.saw(Evidence::warning(text));
+                Settled::InPart(vec![Fact::AppliedInPart])
+            }
+        })
     }
 
     /// Plans in the copy, where the version is bumped and the flag true; takes no state lock.
@@ -327,8 +328,10 @@ impl Step for Apply {
                 "run it again for a new plan",
             ));
         };
-        still_approved(&look, &ready).await?;
-        remember_approved(&look, &ready.plan)?;
+        let (approved, skew_before, serial) =
+            tokio::join!(still_approved(&look, &ready), skew(&look), resolve::serial(&look));
+        approved?;
+        remember_approved(&look, &Approved { plan: ready.plan.clone(), serial })?;
         let infrastructure = infrastructure(&look)?;
         let version = Location::from(&infrastructure.version);
         let effect = Effect {
@@ -336,18 +339,17 @@ impl Step for Apply {
             holds: Vec::new(),
             keeps: held_at(&look, &version).map(|held| held.id.clone()).into_iter().collect(),
         };
-        let skew_before = skew(&look).await;
         let partly = Mutex::new(None);
         // Learned before the outcome is written: a crash in between leaves an effect in doubt that is known to have landed,
         // never a landed apply that nobody knows of.
         let made = act
             .change(effect, async |writers| {
-                carry_out(&act, writers, &ready, &partly).await?;
+                let done = carry_out(&act, writers, &ready, &partly).await?;
                 let skew = match skew_before {
                     Some(skew) => Some(skew),
                     None => skew(&look).await,
                 };
-                act.learn(applied(&look, true, skew))
+                act.learn(applied(done.ended_at, true, skew, done.unverified))
                     .map_err(|error| ServiceError::new("journal", "apply", Cause::Failed(error.to_string())))
             })
             .await;

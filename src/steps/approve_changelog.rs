@@ -1,7 +1,6 @@
 //! Reviews and approves the changelog pull request that the tagging workflow opened.
 //!
-//! The image is deployed by then: nothing here may lose the deploy, so what cannot be done is said, the run goes on to
-//! its pull request and post-checks, and ends as inconclusive where a person still has to look.
+//! The image is deployed by then: nothing here may lose the deploy, so what cannot be done is left open and said.
 
 mod judge;
 
@@ -41,22 +40,28 @@ impl ApproveChangelog {
         self.branch.replace("{git_tag}", git_tag)
     }
 
-    /// What to do when no pull request is there: wait, and in the end say so without failing.
+    /// What to do when no pull request is there: wait, and in the end leave that end open.
     fn absent(&self, look: &Look<'_>, branch: &str) -> Finding {
         if has_passed(look, self.wait) {
             let waited = humantime::format_duration(self.wait);
-            return Finding::new(Decision::Inconclusive(format!(
-                "no changelog pull request from {branch} after {waited}: look at the tagging workflow's run; do not \
+            return Finding::new(Decision::Unfinished(format!(
+                "no changelog pull request from {branch} after {waited}: check the tagging workflow's run; do not \
                  publish again"
             )));
         }
+        self.wait_for(format!("the changelog pull request from {branch}"))
+    }
+
+    /// The deploy does not depend on it, so the other steps are tried meanwhile.
+    fn wait_for(&self, on: String) -> Finding {
         Finding::new(Decision::Wait(Wait {
-            on: format!("the changelog pull request from {branch}"),
+            on,
             poll: POLL,
             // Longer than our own deadline, which must not end the run.
             at_most: self.wait + POLL * 8,
-            next: "look at the tagging workflow's run, which opens it".into(),
-            refuse_after: false,
+            next: "check the tagging workflow's run, which opens it".into(),
+            aside: true,
+            ..Wait::default()
         }))
     }
 
@@ -71,6 +76,8 @@ impl ApproveChangelog {
             reader.reviews(repository, pull.number),
             reader.checks(repository, &pull.head_sha),
         )?;
+        let pending: Vec<&str> =
+            checks.iter().filter(|check| check.status != "completed").map(|check| check.name.as_str()).collect();
         let verdict = judge::judge(
             look.step,
             judge::Reading {
@@ -88,11 +95,16 @@ impl ApproveChangelog {
             (Verdict::AlreadyApproved, _) => {
                 Finding::satisfied(format!("#{} is approved by {viewer} at its last commit", pull.number))
             }
-            (Verdict::Own, _) => Finding::new(Decision::Satisfied).saw(Evidence::warning(format!(
-                "#{} was opened by {viewer}, this very account: someone else must approve it: {}",
+            (Verdict::Own, _) => Finding::new(Decision::Unfinished(format!(
+                "#{} was opened by {viewer}, your own account: someone else must approve it: {}",
                 pull.number, pull.html_url
             ))),
-            (Verdict::Ask(_), Some(why)) => Finding::new(Decision::Inconclusive(format!(
+            (Verdict::Ask(_), None) if !pending.is_empty() && !has_passed(look, self.wait) => self.wait_for(format!(
+                "the checks of the changelog pull request #{} ({})",
+                pull.number,
+                pending.join(", ")
+            )),
+            (Verdict::Ask(_), Some(why)) => Finding::new(Decision::Unfinished(format!(
                 "GitHub refused the approval of #{} ({why}): someone else must approve it: {}",
                 pull.number, pull.html_url
             ))),
@@ -119,7 +131,7 @@ impl Step for ApproveChangelog {
         let github = declared::github(look.runbook)?;
         let Some(git_tag) = git_tag(&look)? else {
             let why = "it is not known which release was deployed, so its changelog cannot be found";
-            return Ok(Finding::new(Decision::Inconclusive(why.into())));
+            return Ok(Finding::new(Decision::Unfinished(why.into())));
         };
         let branch = self.branch_of(&git_tag);
         let pulls = look.readers.github.pull_requests_of_branch(&github.repository, &branch).await?;
@@ -134,7 +146,7 @@ impl Step for ApproveChangelog {
                 let named: Vec<String> =
                     several.iter().map(|pull| format!("#{} ({})", pull.number, pull.html_url)).collect();
                 let why = format!("several changelog pull requests from {branch} are open: {}", named.join(", "));
-                Finding::new(Decision::Inconclusive(format!("{why}; approve the right one by hand")))
+                Finding::new(Decision::Unfinished(format!("{why}; approve the right one by hand")))
             }
         })
     }

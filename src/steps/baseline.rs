@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use super::dags_clear;
 use crate::adapters::airflow::ImportError;
 use crate::event::{Evidence, Question};
-use crate::facts::{BaselineFact, Fact, FactKind};
+use crate::facts::{BaselineFact, Check, Fact, FactKind};
 use crate::step::{Act, Decision, Finding, Look, Step, Trouble, Undo};
 
 /// `kind = "baseline"`.
@@ -18,6 +18,9 @@ impl Baseline {
         Self {}
     }
 }
+
+/// What it means to continue while Airflow does not answer.
+const UNCOMPARED: &str = "How production looked before the deploy is unknown, so nothing can be compared afterwards";
 
 /// One line for each import error, sorted: the file and what a person recognises the error by.
 pub(super) fn lines(errors: Vec<ImportError>) -> Vec<String> {
@@ -38,26 +41,40 @@ impl Step for Baseline {
     }
 
     async fn observe(&self, look: Look<'_>) -> Result<Finding, Trouble> {
-        if look.facts.baseline.is_some()
-            && (look.facts.applied.is_some() || look.facts.applied_in_part || !look.in_doubt.is_empty())
-        {
+        if let Some(baseline) = &look.facts.baseline {
             // Taken anew after an apply, it would show what it is there to find.
-            return Ok(Finding::satisfied("noted before the apply; kept"));
+            if look.facts.applied.is_some() || look.facts.applied_in_part || !look.in_doubt.is_empty() {
+                return Ok(Finding::satisfied("noted before the apply; kept"));
+            }
+            if let Some(run) = &baseline.from_run {
+                return Ok(Finding::satisfied(format!("noted by run {run} before its deploy; kept")));
+            }
         }
         dags_clear::airflow(&look)?;
         let airflow = &look.readers.airflow;
+        let production = async { tokio::try_join!(airflow.version(), airflow.import_errors()) };
         let sentry = async {
-            match &look.runbook.sentry {
-                Some(_) => Some(look.readers.sentry.unresolved().await),
+            match &look.readers.sentry {
+                Some(sentry) => Some(sentry.unresolved().await),
                 None => None,
             }
         };
-        let (version, errors, sentry) = tokio::join!(airflow.version(), airflow.import_errors(), sentry);
-        let (version, import_errors) = (version?, lines(errors?));
-        let mut finding = Finding::new(Decision::Satisfied).saw(Evidence::verified(format!(
-            "Airflow {version} runs; DAG files that cannot be imported: {}",
-            import_errors.len()
-        )));
+        let (production, sentry) = tokio::join!(production, sentry);
+        let mut finding = Finding::new(Decision::Satisfied);
+        let (airflow_version, import_errors) = match production {
+            Ok((version, errors)) => {
+                let errors = lines(errors);
+                finding = finding.saw(Evidence::verified(format!(
+                    "Airflow {version} runs; DAG files that cannot be imported: {}",
+                    errors.len()
+                )));
+                (Some(version), Some(errors))
+            }
+            Err(error) => {
+                finding = finding.saw(look.without(Check::Airflow, error, UNCOMPARED)?);
+                (None, None)
+            }
+        };
         let sentry_issues = match sentry {
             None => None,
             Some(Ok(issues)) => {
@@ -71,12 +88,9 @@ impl Step for Baseline {
                 None
             }
         };
-        Ok(finding.learned(Fact::Baseline(BaselineFact {
-            taken_at: look.readers.clock.now(),
-            airflow_version: Some(version),
-            import_errors,
-            sentry_issues,
-        })))
+        let taken_at = look.readers.clock.now();
+        let baseline = BaselineFact { taken_at, airflow_version, import_errors, sentry_issues, from_run: None };
+        Ok(finding.learned(Fact::Baseline(baseline)))
     }
 
     async fn act(&self, _act: Act<'_>, _question: &Question) -> Result<(), Trouble> {

@@ -11,7 +11,7 @@ mod versions;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::adapters::airflow::{Activity, TaskInstance};
-use crate::facts::Override;
+use crate::facts::{Override, Subject};
 use crate::runbook::schema::AirflowService;
 
 pub use refusals::{evidence, names, refusals};
@@ -141,8 +141,8 @@ pub fn judge(activity: &Activity, rules: &Rules, overrides: &[Override]) -> Verd
             }
             Ok((run, reason)) => Running { dag: (*dag).to_owned(), runs: runs.len(), run: run.to_owned(), reason },
         };
-        if let Some(given) = overrides.iter().find(|given| given.dag == *dag) {
-            verdict.overridden.push(Overridden { running, reason: given.reason.clone() });
+        if let Some((_, reason)) = dags_of(overrides).find(|(given, _)| given == dag) {
+            verdict.overridden.push(Overridden { running, reason: reason.to_owned() });
         } else if rules.short_dags.iter().any(|name| name == dag) {
             verdict.short.push(running);
         } else {
@@ -150,12 +150,17 @@ pub fn judge(activity: &Activity, rules: &Rules, overrides: &[Override]) -> Verd
         }
     }
     let active: BTreeSet<&str> = dags.keys().copied().collect();
-    verdict.warnings = overrides
-        .iter()
-        .filter(|given| !active.contains(given.dag.as_str()))
-        .map(|given| unused(&given.dag, &active))
-        .collect();
+    verdict.warnings =
+        dags_of(overrides).filter(|(dag, _)| !active.contains(dag)).map(|(dag, _)| unused(dag, &active)).collect();
     verdict
+}
+
+/// The DAGs among what was overridden, each with the reason.
+fn dags_of(overrides: &[Override]) -> impl Iterator<Item = (&str, &str)> {
+    overrides.iter().filter_map(|given| match &given.subject {
+        Subject::Dag { dag } => Some((dag.as_str(), given.reason.as_str())),
+        Subject::Check { .. } => None,
+    })
 }
 
 /// The run that is in the way and why; `Err` where all of them wait, with one sensor as the evidence.

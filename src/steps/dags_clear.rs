@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::join_all;
 
 use super::dag_rules::{self, Rules, Verdict};
 use crate::adapters::airflow::AirflowRead;
 use crate::adapters::checkout::Tree;
 use crate::adapters::{Cause, ServiceError};
 use crate::event::{Event, Evidence, Question, Refusal};
-use crate::facts::{Fact, FactKind, Parameters};
+use crate::facts::{Check, Fact, FactKind, Parameters};
 use crate::runbook::schema::AirflowService;
 use crate::step::{Act, Decision, Finding, Look, Step, Trouble, Undo, Wait};
 
@@ -46,13 +47,15 @@ impl Step for DagsClear {
             visible(look.readers.airflow.as_ref(), service),
             judged(look.readers.airflow.as_ref(), service, look.parameters)
         );
-        if let Some(gone) = gone(&look, &verdict) {
-            return Ok(gone);
-        }
-        visible?;
-        let verdict = verdict?;
+        let verdict = match answered(&look, verdict)? {
+            Ok(verdict) => verdict,
+            Err(evidence) => return Ok(not_checked(evidence)),
+        };
+        let blind = answered(&look, visible)?.err();
         let decision = in_the_way(&verdict, service, look.parameters).unwrap_or(Decision::Satisfied);
-        Ok(finding(decision, &verdict))
+        let mut finding = finding(decision, &verdict);
+        finding.evidence.extend(blind);
+        Ok(finding)
     }
 
     async fn preview(&self, look: Look<'_>, _scratch: &std::sync::Arc<dyn Tree>) -> Result<Finding, Trouble> {
@@ -64,11 +67,8 @@ impl Step for DagsClear {
             // Deployed: DAGs may run again.
             return Ok(Vec::new());
         }
-        let verdict = settled(&look, airflow(&look)?).await;
-        if gone(&look, &verdict).is_some() {
-            return Ok(Vec::new());
-        }
-        Ok(dag_rules::refusals(&verdict?))
+        let verdict = answered(&look, settled(&look, airflow(&look)?).await)?;
+        Ok(verdict.map_or_else(|_| Vec::new(), |verdict| dag_rules::refusals(&verdict)))
     }
 
     async fn act(&self, _act: Act<'_>, _question: &Question) -> Result<(), Trouble> {
@@ -87,39 +87,51 @@ pub(super) fn airflow<'a>(look: &Look<'a>) -> Result<&'a AirflowService, Trouble
     })
 }
 
-/// Refuses an account that cannot see what surely exists: its "nothing runs" would mean nothing.
+/// Refuses an account that sees none of the DAGs that should exist: its "nothing runs" would mean nothing. One of them is
+/// enough, since DAGs come and go.
 pub(super) async fn visible(airflow: &dyn AirflowRead, service: &AirflowService) -> Result<(), Trouble> {
-    match airflow.dag(&service.known_dag).await {
-        Ok(_) => Ok(()),
-        // Which of the two an account gets that may not read the DAG depends on Airflow's version and its auth manager.
-        Err(error) if error.not_found() || matches!(error.cause, Cause::Forbidden(_)) => {
-            Err(Trouble::Service(ServiceError::new(
-                error.service,
-                error.request,
-                Cause::Forbidden(format!(
-                    "this account cannot see DAG {}, which surely exists, so its \"no DAG is running\" would mean nothing; \
-                 give it read access to all DAGs, or correct `known_dag` in the runbook",
-                    service.known_dag
-                )),
-            )))
+    let mut hidden = None;
+    let asked = join_all(service.known_dag.iter().map(|dag| airflow.dag(dag))).await;
+    for answer in asked {
+        match answer {
+            Ok(_) => return Ok(()),
+            // Which of the two an account gets that may not read the DAG depends on Airflow's version and its auth manager.
+            Err(error) if error.not_found() || matches!(error.cause, Cause::Forbidden(_)) => hidden = Some(error),
+            Err(error) => return Err(error.into()),
         }
-        Err(error) => Err(error.into()),
     }
+    let Some(error) = hidden else { return Ok(()) };
+    let known = service.known_dag.join(", ");
+    let why = format!(
+        "this account cannot see any of the DAGs that should exist ({known}), so its \"no DAG is running\" would mean \
+         nothing; give it read access to all DAGs, or correct `known_dag` in the runbook"
+    );
+    Err(Trouble::Service(ServiceError::new(error.service, error.request, Cause::Forbidden(why))))
 }
 
-/// An apply that took effect in part may have taken the instance with it: then Airflow comes back only with the rest of
-/// the apply, and nothing runs there that could be killed. The gate of the apply shows what is left to do.
-pub(super) fn gone<T>(look: &Look<'_>, read: &Result<T, Trouble>) -> Option<Finding> {
+/// What it means to continue while Airflow does not answer.
+const KILLED: &str = "Running tasks are unknown and will be killed; no waiting refresh is paused";
+
+/// What Airflow said; or, where it said nothing, why the deploy may continue all the same: someone decided so, or an
+/// apply that took effect in part has taken the instance with it. Then Airflow comes back only with the rest of the
+/// apply, and nothing runs there that could be killed.
+pub(super) fn answered<T>(look: &Look<'_>, read: Result<T, Trouble>) -> Result<Result<T, Evidence>, Trouble> {
     match read {
         Err(Trouble::Service(error)) if look.facts.applied_in_part && error.passing() => {
             let text = format!(
                 "an apply of this run took effect in part, and Airflow does not answer since ({error}): it is not known \
                  whether a DAG runs"
             );
-            Some(Finding::new(Decision::Satisfied).saw(Evidence::warning(text)))
+            Ok(Err(Evidence::warning(text)))
         }
-        _ => None,
+        Err(Trouble::Service(error)) => look.without(Check::Airflow, error, KILLED).map(Err),
+        read => read.map(Ok),
     }
+}
+
+/// Nothing is known of the DAGs, and the deploy continues.
+pub(super) fn not_checked(evidence: Evidence) -> Finding {
+    Finding::new(Decision::Satisfied).learned(Fact::DagsCleared(vec![evidence.text.clone()])).saw(evidence)
 }
 
 /// One fresh reading, judged.
@@ -142,10 +154,10 @@ pub(super) fn in_the_way(verdict: &Verdict, service: &AirflowService, parameters
                 --override DAG=\"reason\" accepts that the tasks of one DAG are killed";
     Some(if let Some(at_most) = parameters.wait {
         let on = format!("{all} to finish");
-        Decision::Wait(Wait { on, poll: POLL, at_most, next: next.into(), refuse_after: false })
+        Decision::Wait(Wait { on, poll: POLL, at_most, next: next.into(), ..Wait::default() })
     } else if verdict.blocking.is_empty() {
         let on = format!("the short run of {all} to finish");
-        Decision::Wait(Wait { on, poll: POLL, at_most: service.short_wait.0, next: next.into(), refuse_after: true })
+        Decision::Wait(Wait { on, poll: POLL, at_most: service.short_wait.0, next: next.into(), refuse_after: true, ..Wait::default() })
     } else {
         Decision::Blocked(dag_rules::refusals(verdict))
     })
@@ -200,7 +212,7 @@ mod tests {
     }
 
     fn service() -> AirflowService {
-        serde_json::from_value(serde_json::json!({ "url": "http://127.0.0.1", "known_dag": "k" })).expect("service")
+        serde_json::from_value(serde_json::json!({ "url": "http://127.0.0.1", "known_dag": ["k"] })).expect("service")
     }
 
     #[test]

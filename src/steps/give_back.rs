@@ -66,10 +66,11 @@ impl Step for GiveBack {
                 on,
                 poll: POLL,
                 at_most: self.wait,
+                from: Some(look.restarted),
                 next: "look at the new instance, then `catalog-deploy resume`; `catalog-deploy restore` gives back \
                        without waiting"
                     .into(),
-                refuse_after: false,
+                ..Wait::default()
             })));
         }
         Ok(Finding::new(Decision::Change(self.question(&look))))
@@ -151,6 +152,7 @@ mod tests {
             ended_at: "2026-11-20T09:00:00Z".parse().expect("timestamp"),
             airflow_clock_skew_ms: skew,
             changed: true,
+            unverified: None,
         }
     }
 

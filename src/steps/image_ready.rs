@@ -22,8 +22,8 @@ use crate::release;
 use crate::runbook::schema::Span;
 use crate::step::{Act, Decision, Finding, Look, Step, Trouble, Undo, Wait};
 use crate::steps::declared::{self, short_digest};
-use crate::steps::running::Running;
-use before::{RunningImage, deployed_meanwhile, previous_release, running_image, running_now, teach_running};
+use crate::steps::running::{Running, RunningImage, running_image, same_image};
+use before::{deployed_meanwhile, previous_release, running_now, teach_running};
 use judge::Earlier;
 use tagging::Progress;
 
@@ -115,7 +115,7 @@ impl ImageReady {
         let resolved = match look.facts.image.as_ref().filter(|known| known.tag == tag) {
             Some(known) if known.digest != manifest.digest => {
                 let known_manifest = reader.manifest(&registry.image, &known.digest).await?;
-                let same = known_manifest.is_some_and(|known| judge::same_image(&known, manifest));
+                let same = known_manifest.is_some_and(|known| same_image(&known, manifest));
                 (!same).then_some(known)
             }
             known => known,
@@ -194,7 +194,7 @@ impl ImageReady {
             poll: self.poll,
             at_most: self.wait,
             next: format!("{look_at}; do not publish or dispatch again, that makes duplicate tags; then resume"),
-            refuse_after: false,
+            ..Wait::default()
         })))
     }
 

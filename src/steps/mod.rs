@@ -7,7 +7,7 @@
 //! | [`publish_release`], [`image_ready`] | the release and its image |
 //! | [`bump`], [`dags_hold`], [`set_flag`], [`apply`], [`give_back`] | the deploy |
 //! | [`approve_changelog`], [`infrastructure_pull_request`], [`post_checks`] | what follows |
-//! | [`manual`], [`shell`] | a team's own |
+//! | [`person_check`], [`manual`], [`shell`] | what people do, and a team's own |
 
 pub mod apply;
 pub mod approve_changelog;
@@ -24,6 +24,7 @@ pub mod image_ready;
 mod infrastructure;
 pub mod infrastructure_pull_request;
 pub mod manual;
+pub mod person_check;
 pub mod post_checks;
 pub mod publish_release;
 mod registry;

@@ -4,7 +4,7 @@
 
 mod verdict;
 
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -14,6 +14,7 @@ use super::baseline;
 use super::dags_clear::{self, POLL};
 use crate::adapters::checkout::Tree;
 use crate::event::{Evidence, Question};
+use crate::facts::Fact;
 use crate::step::{Act, Decision, Finding, Look, Step, Trouble, Undo, Wait};
 
 pub use verdict::{Expected, Reading, Unread, Verdict, judge};
@@ -21,30 +22,24 @@ pub use verdict::{Expected, Reading, Unread, Verdict, judge};
 /// `kind = "post-checks"`.
 #[derive(Debug)]
 pub struct PostChecks {
-    /// Longest time until everything is well, from the first look; runbook time.
+    /// Longest time until everything is well, from the end of the deploy; runbook time.
     boot: Duration,
-    /// How long it must stay well; runbook time.
+    /// How long it must stay well, from the first moment at which it was; runbook time.
     soak: Duration,
-    /// First moment at which all was well, and the start of the present spell in which it is not.
-    spells: Mutex<Spells>,
-}
-
-#[derive(Debug, Default, Clone, Copy)]
-struct Spells {
-    well: Option<Timestamp>,
-    unwell: Option<Timestamp>,
+    /// Start of the present spell in which not all is well.
+    unwell: Mutex<Option<Timestamp>>,
 }
 
 impl PostChecks {
     pub fn new(boot: Duration, soak: Duration) -> Self {
-        Self { boot, soak, spells: Mutex::default() }
+        Self { boot, soak, unwell: Mutex::default() }
     }
 
     async fn read(&self, look: &Look<'_>) -> Reading {
         let airflow = &look.readers.airflow;
         let sentry = async {
-            match &look.runbook.sentry {
-                Some(_) => Some(look.readers.sentry.unresolved().await.map_err(Unread::from)),
+            match &look.readers.sentry {
+                Some(sentry) => Some(sentry.unresolved().await.map_err(Unread::from)),
                 None => None,
             }
         };
@@ -76,22 +71,19 @@ impl Step for PostChecks {
             version: look.facts.image.as_ref().and_then(|image| image.airflow_version.clone()),
         };
         let verdict = judge(&reading, &expected);
-        let spells = match self.spells.lock() {
-            Ok(mut spells) => {
-                if verdict.unwell.is_empty() {
-                    *spells = Spells { well: spells.well.or(Some(now)), unwell: None };
-                } else {
-                    spells.unwell = spells.unwell.or(Some(now));
-                }
-                *spells
-            }
-            Err(_) => Spells::default(),
+        let well = verdict.unwell.is_empty() && verdict.bad.is_empty();
+        let unwell_since = {
+            let mut unwell = self.unwell.lock().unwrap_or_else(PoisonError::into_inner);
+            *unwell = if well { None } else { unwell.or(Some(now)) };
+            *unwell
         };
+        // An earlier step of this kind, or an earlier process, may have seen it first; time at gates counts.
+        let well_since = look.facts.healthy_since.or(well.then_some(now));
         let times = verdict::Times {
             now,
-            boot_until: later(look.since, clock.scaled(self.boot)),
-            soak_until: spells.well.map(|well| later(well, clock.scaled(self.soak))),
-            unwell_since: spells.unwell,
+            boot_until: later(look.restarted, clock.scaled(self.boot)),
+            soak_until: well_since.map(|well| later(well, clock.scaled(self.soak))),
+            unwell_since,
             grace: clock.scaled(verdict::GRACE),
         };
         let decision = match verdict::decide(&verdict, &times) {
@@ -100,14 +92,19 @@ impl Step for PostChecks {
                 poll: POLL,
                 // Its own deadlines come first; this one only ends what they could not.
                 at_most: self.boot + self.soak + verdict::GRACE * 2,
+                from: Some(look.restarted.max(well_since.unwrap_or(look.restarted))),
+                aside: well,
                 next: "`catalog-deploy resume` checks again".into(),
-                refuse_after: false,
+                ..Wait::default()
             }),
             verdict::Next::Done => Decision::Satisfied,
             verdict::Next::Unhealthy(why) => Decision::Unhealthy(why),
             verdict::Next::Inconclusive(why) => Decision::Inconclusive(why),
         };
         let mut finding = Finding::new(decision);
+        if well && look.facts.healthy_since.is_none() {
+            finding = finding.learned(Fact::HealthySince(now));
+        }
         if !matches!(finding.decision, Decision::Wait(_)) {
             finding.evidence.extend(verdict.well.into_iter().map(Evidence::verified));
             finding.evidence.extend(verdict.untold.into_iter().map(Evidence::warning));
@@ -118,8 +115,10 @@ impl Step for PostChecks {
     async fn preview(&self, look: Look<'_>, _scratch: &std::sync::Arc<dyn Tree>) -> Result<Finding, Trouble> {
         dags_clear::airflow(&look)?;
         let (boot, soak) = (humantime::format_duration(self.boot), humantime::format_duration(self.soak));
+        let soak = if self.soak.is_zero() { String::new() } else { format!(", and {soak} of soak") };
         let what = format!(
-            "after the apply: Airflow reachable and beating within {boot}, its version, import errors, and {soak} of soak"
+            "after the apply: Airflow is reachable and its new scheduler sends heartbeats within {boot}, its version, \
+             import errors{soak}"
         );
         let mut finding = Finding::new(Decision::Satisfied).saw(Evidence::not_previewable(what));
         if let Some(version) = look.facts.image.as_ref().and_then(|image| image.airflow_version.as_ref()) {

@@ -14,8 +14,9 @@ use super::identity::Identity;
 use super::image_ready::ImageReady;
 use super::infrastructure_pull_request::InfrastructurePullRequest;
 use super::manual::Manual;
+use super::person_check::PersonCheck;
 use super::post_checks::PostChecks;
-use super::publish_release::PublishRelease;
+use super::publish_release::{PublishRelease, Workflows};
 use super::set_flag::SetFlag;
 use super::shell::Shell;
 use crate::runbook::{Kind, Runbook, StepSpec};
@@ -33,9 +34,23 @@ pub fn build(spec: &StepSpec, runbook: &Runbook) -> Arc<dyn Step> {
         Kind::DagsClear {} => Arc::new(DagsClear::new()),
         Kind::DagsHold {} => Arc::new(DagsHold::new()),
         Kind::Baseline {} => Arc::new(Baseline::new()),
-        Kind::PublishRelease { tag_workflow, build_workflow, build_paths, build_wait } => {
-            Arc::new(PublishRelease::new(tag_workflow, build_workflow, build_paths, build_wait))
-        }
+        Kind::PublishRelease {
+            tag_workflow,
+            build_workflow,
+            build_paths,
+            publish_job,
+            image_files,
+            draft_workflow,
+            build_wait,
+        } => Arc::new(PublishRelease::new(Workflows {
+            tag: tag_workflow,
+            draft: draft_workflow,
+            build: build_workflow,
+            publish_job,
+            build_paths,
+            image_files,
+            wait: build_wait.0,
+        })),
         Kind::ImageReady { tag_workflow, wait, poll } => Arc::new(ImageReady::new(tag_workflow, wait, poll)),
         Kind::Bump { tag } => Arc::new(Bump::new(tag)),
         Kind::SetFlag {} => Arc::new(SetFlag::new(after_bump)),
@@ -46,6 +61,9 @@ pub fn build(spec: &StepSpec, runbook: &Runbook) -> Arc<dyn Step> {
             Arc::new(InfrastructurePullRequest::new(branch, pull_title, pull_body))
         }
         Kind::PostChecks { boot, soak } => Arc::new(PostChecks::new(boot.0, soak.0)),
+        Kind::PersonCheck { instructions, link } => {
+            Arc::new(PersonCheck::new(spec.title.clone(), instructions, link))
+        }
         Kind::Manual { instructions } => Arc::new(Manual::new(spec.title.clone(), instructions, spec.gate)),
         Kind::Shell { check, run, undo } => Arc::new(Shell::new(spec.title.clone(), check, run, undo)),
     }

@@ -4,13 +4,14 @@
 use hcl_edit::structure::Body;
 use serde_json::Value;
 
-use crate::adapters::Readers;
 use crate::adapters::github::PullRequest;
+use crate::adapters::registry::{Manifest, airflow_version};
+use crate::adapters::{Readers, ServiceError};
 use crate::event::Evidence;
-use crate::facts::RunningFact;
+use crate::facts::{ImageFact, RunningFact};
 use crate::runbook::Runbook;
 use crate::runbook::schema::{AttributePath, ReleaseShape};
-use crate::step::Trouble;
+use crate::step::{Look, Trouble};
 use crate::steps::declared;
 
 /// What was found, with what a person should know about how.
@@ -57,6 +58,30 @@ pub async fn running_tag(readers: &Readers, runbook: &Runbook) -> Result<Running
         Vec::new()
     });
     Ok(Running { fact: from_main(shape, main.as_deref(), &pulls), evidence })
+}
+
+/// `None` where it is not known which tag runs, or that is not on the registry any more.
+pub type RunningImage = Option<(ImageFact, Manifest)>;
+
+/// The image that runs now, by its tag.
+pub async fn running_image(
+    look: &Look<'_>,
+    running: Option<&RunningFact>,
+) -> Result<RunningImage, ServiceError> {
+    let (Some(running), Some(registry)) = (running, &look.runbook.registry) else { return Ok(None) };
+    let reader = &look.readers.registry;
+    let Some(manifest) = reader.manifest(&registry.image, &running.tag).await? else { return Ok(None) };
+    let airflow_version = match &look.facts.running_image {
+        Some(known) if known.tag == running.tag => known.airflow_version.clone(),
+        _ => airflow_version(&reader.environment(&registry.image, &manifest.digest).await?),
+    };
+    let digest = manifest.digest.clone();
+    Ok(Some((ImageFact { tag: running.tag.clone(), digest, airflow_version }, manifest)))
+}
+
+/// Whether two manifests are of the same image: tagging may wrap one anew.
+pub fn same_image(one: &Manifest, other: &Manifest) -> bool {
+    one.digest == other.digest || (!one.contents.is_empty() && one.contents == other.contents)
 }
 
 /// Distinct image tags under the resources of the version's module, sorted. Reads `terraform show -json` and a raw

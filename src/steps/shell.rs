@@ -118,7 +118,7 @@ impl Step for Shell {
                 poll: Duration::from_secs(2),
                 at_most: ORPHAN,
                 next: format!("look at {}, then `catalog-deploy resume`", traces.output.display()),
-                refuse_after: false,
+                ..Wait::default()
             }));
         };
         let ended = ended?;

@@ -39,6 +39,13 @@ impl GithubClient {
         Self::assemble(base, token, http::loopback_client(&patience), patience, BETWEEN_CHANGES)
     }
 
+    /// Sends nothing, and says `why` instead: the token could not be read.
+    #[must_use]
+    pub fn locked_out(mut self, why: impl Into<String>) -> Self {
+        self.transport.locked_out = Some(why.into());
+        self
+    }
+
     pub(super) fn base(api_url: &str) -> Result<Url> {
         http::check_url(api_url).map_err(|why| {
             let cause = Cause::Failed(format!("the API's URL {why}; correct [github] api_url"));
@@ -129,10 +136,16 @@ impl GithubRead for GithubClient {
         Ok(all(page.workflow_runs))
     }
 
-    async fn commits_touching(&self, repo: &str, branch: &str, path: &str) -> Result<Vec<String>> {
+    async fn jobs(&self, repo: &str, run: u64) -> Result<Vec<Job>> {
+        let url = self.transport.repo(repo, ["actions", "runs", &run.to_string(), "jobs"]);
+        let page: Jobs = self.transport.get(hundred(url)).await?;
+        Ok(all(page.jobs))
+    }
+
+    async fn commits_touching(&self, repo: &str, branch: &str, path: &str) -> Result<Vec<Commit>> {
         let url = query(self.transport.repo(repo, ["commits"]), &[("sha", branch), ("path", path)]);
         let commits: Vec<CommitWire> = self.transport.get(hundred(url)).await?;
-        Ok(commits.into_iter().map(|commit| commit.sha).collect())
+        Ok(all(commits))
     }
 
     async fn pull_requests_of_branch(&self, repo: &str, branch: &str) -> Result<Vec<PullRequest>> {

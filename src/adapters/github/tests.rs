@@ -65,7 +65,12 @@ async fn each_question_goes_to_its_route() {
             r#"{"total_count":1,"workflow_runs":[{"id":1,"event":"release","status":"completed","conclusion":"success",
                 "head_branch":null,"head_sha":"abc","display_title":"t","html_url":"u","created_at":"2024-08-22T20:53:01Z"}]}"#,
         ),
-        path if path.ends_with("/commits") => Reply::json(r#"[{"sha":"abc"},{"sha":"def"}]"#),
+        path if path.ends_with("/commits") => Reply::json(
+            r#"[{"sha":"abc","commit":{"committer":{"date":"2024-08-22T20:53:01Z"}}},{"sha":"def","commit":{"committer":null}}]"#,
+        ),
+        path if path.ends_with("/jobs") => {
+            Reply::json(r#"{"total_count":1,"jobs":[{"name":"Publish","status":"queued","conclusion":null}]}"#)
+        }
         path if path.ends_with("/files") => {
             Reply::json(r#"[{"filename":"f","status":"modified","additions":1,"deletions":2}]"#)
         }
@@ -88,7 +93,11 @@ async fn each_question_goes_to_its_route() {
         created_after: Some("2024-08-22T20:53:01.5Z".parse().unwrap()),
     };
     assert_eq!(github.workflow_runs(REPO, "tag.yml", &filter).await.unwrap()[0].head_branch, None);
-    assert_eq!(github.commits_touching(REPO, "main", "catalog").await.unwrap(), ["abc", "def"]);
+    let commits = github.commits_touching(REPO, "main", "catalog").await.unwrap();
+    assert_eq!(commits.iter().map(|commit| commit.sha.as_str()).collect::<Vec<_>>(), ["abc", "def"]);
+    assert_eq!(commits[0].at, "2024-08-22T20:53:01Z".parse().unwrap());
+    let jobs = github.jobs(REPO, 7).await.unwrap();
+    assert_eq!((jobs[0].name.as_str(), jobs[0].conclusion.as_deref()), ("Publish", None));
     assert!(github.pull_request(REPO, 7).await.unwrap().merged);
     assert_eq!(github.pull_request_files(REPO, 7).await.unwrap()[0].deletions, 2);
     assert_eq!(github.reviews(REPO, 7).await.unwrap()[0].user, "ghost");

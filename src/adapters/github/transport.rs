@@ -50,6 +50,8 @@ pub(super) struct Transport {
     kept: Mutex<HashMap<(bool, Url), (HeaderValue, Answer)>>,
     between_changes: Duration,
     last_change: tokio::sync::Mutex<Option<Instant>>,
+    /// Why the token could not be read: then nothing is sent.
+    pub(super) locked_out: Option<String>,
 }
 
 impl Transport {
@@ -89,6 +91,7 @@ impl Transport {
             last_change: tokio::sync::Mutex::default(),
             http,
             base,
+            locked_out: None,
         })
     }
 
@@ -167,6 +170,7 @@ impl Transport {
         request: &str,
         send: impl Future<Output = octocrab::Result<reqwest::Response>>,
     ) -> Result<Answer> {
+        self.may_send(request)?;
         let mut last = self.last_change.lock().await;
         if let Some(last) = *last {
             tokio::time::sleep_until(last + self.between_changes).await;
@@ -189,6 +193,7 @@ impl Transport {
 
     /// The answer to a GET and the URL it was found at.
     async fn read(&self, request: &str, mut url: Url, raw: bool) -> Result<(Url, Answer)> {
+        self.may_send(request)?;
         for _ in 0..=MOST_REDIRECTS {
             let answer = self.conditional(request, &url, raw).await?;
             if !matches!(answer.status.as_u16(), 301 | 302 | 307 | 308) {
@@ -231,6 +236,13 @@ impl Transport {
             all.insert(key, (etag.clone(), answer.clone()));
         }
         Ok(answer)
+    }
+
+    fn may_send(&self, request: &str) -> Result<()> {
+        match &self.locked_out {
+            Some(why) => Err(self.http.error(request, Cause::NoCredentials(why.clone()))),
+            None => Ok(()),
+        }
     }
 
     fn lost(&self, request: &str) -> ServiceError {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ChangedFile, CheckRun, Permissions, PullRequest, Release, Review, WorkflowRun};
+use super::{ChangedFile, CheckRun, Commit, Job, Permissions, PullRequest, Release, Review, WorkflowRun};
 
 #[derive(Deserialize)]
 pub(super) struct User {
@@ -122,7 +122,44 @@ impl From<WorkflowRunWire> for WorkflowRun {
 
 #[derive(Deserialize)]
 pub(super) struct CommitWire {
-    pub sha: String,
+    sha: String,
+    commit: CommittedWire,
+}
+
+#[derive(Deserialize)]
+struct CommittedWire {
+    committer: Option<PersonWire>,
+}
+
+#[derive(Deserialize)]
+struct PersonWire {
+    date: Option<Timestamp>,
+}
+
+impl From<CommitWire> for Commit {
+    fn from(wire: CommitWire) -> Self {
+        // GitHub's description allows neither committer nor date; git writes both.
+        let at = wire.commit.committer.and_then(|committer| committer.date);
+        Self { sha: wire.sha, at: at.unwrap_or(Timestamp::UNIX_EPOCH) }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Jobs {
+    pub jobs: Vec<JobWire>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct JobWire {
+    name: String,
+    status: String,
+    conclusion: Option<String>,
+}
+
+impl From<JobWire> for Job {
+    fn from(JobWire { name, status, conclusion }: JobWire) -> Self {
+        Self { name, status, conclusion }
+    }
 }
 
 #[derive(Deserialize)]

@@ -72,6 +72,47 @@ impl GitRefLock {
     }
 }
 
+impl GitRefLock {
+    /// Compare-and-swap from `expected`, a commit or nothing, to a commit with `record`.
+    async fn swap(&self, expected: &str, record: &LockRecord) -> Result<Taken> {
+        let Some(reference) = &self.reference else {
+            let why = "this runbook works alone and has no lock to take".into();
+            return Err(ServiceError::new("git", "take the lock", Cause::Refused(why)));
+        };
+        let mut record = record.clone();
+        if record.nonce.is_empty() {
+            record.nonce = nonce()?;
+        }
+        let commit = self.commit(&record).await?;
+        let ours = |record| Taken::Ours(LockState { reference: reference.clone(), commit: commit.clone(), record });
+        let mut last = String::new();
+        for _ in 0..ROUNDS {
+            let (pushed, error) = push(&self.git, &self.options.remote, &commit, reference, expected).await?;
+            match pushed {
+                Pushed::Done => return Ok(ours(record)),
+                // Rejected is "no effect", so it may be asked again where the ref is as expected.
+                Pushed::Rejected(why) => match self.read(reference).await? {
+                    Some(held) if held.commit == commit => return Ok(ours(record)),
+                    Some(held) if held.commit == expected => last = why,
+                    Some(held) => return Ok(Taken::Theirs(held)),
+                    None if expected.is_empty() => last = why,
+                    None => return Err(freed(reference)),
+                },
+                Pushed::Unclear => match self.read(reference).await {
+                    Ok(Some(held)) if held.commit == commit => return Ok(ours(record)),
+                    Ok(Some(held)) if held.commit != expected => return Ok(Taken::Theirs(held)),
+                    looked => {
+                        let error = error.or(looked.err());
+                        return Err(error.unwrap_or_else(|| unclear(reference)));
+                    }
+                },
+            }
+        }
+        let why = format!("the remote {} does not let the lock be written: {last}", self.options.remote);
+        Err(ServiceError::new("git", format!("push {reference}"), Cause::Forbidden(why)))
+    }
+}
+
 /// A random word that makes a lock's commit one of a kind.
 ///
 /// # Errors
@@ -126,39 +167,11 @@ impl LockRead for GitRefLock {
 #[async_trait]
 impl LockWrite for GitRefLock {
     async fn take(&self, record: &LockRecord) -> Result<Taken> {
-        let Some(reference) = &self.reference else {
-            let why = "this runbook works alone and has no lock to take".into();
-            return Err(ServiceError::new("git", "take the lock", Cause::Refused(why)));
-        };
-        let mut record = record.clone();
-        if record.nonce.is_empty() {
-            record.nonce = nonce()?;
-        }
-        let commit = self.commit(&record).await?;
-        let ours = |record| Taken::Ours(LockState { reference: reference.clone(), commit: commit.clone(), record });
-        let mut last = String::new();
-        for _ in 0..ROUNDS {
-            let (pushed, error) = push(&self.git, &self.options.remote, &commit, reference, "").await?;
-            match pushed {
-                Pushed::Done => return Ok(ours(record)),
-                // Rejected is "no effect", so it may be asked again if nobody holds it any more.
-                Pushed::Rejected(why) => match self.read(reference).await? {
-                    Some(held) if held.commit == commit => return Ok(ours(record)),
-                    Some(held) => return Ok(Taken::Theirs(held)),
-                    None => last = why,
-                },
-                Pushed::Unclear => match self.read(reference).await {
-                    Ok(Some(held)) if held.commit == commit => return Ok(ours(record)),
-                    Ok(Some(held)) => return Ok(Taken::Theirs(held)),
-                    looked => {
-                        let error = error.or(looked.err());
-                        return Err(error.unwrap_or_else(|| unclear(reference)));
-                    }
-                },
-            }
-        }
-        let why = format!("the remote {} does not let the lock be written: {last}", self.options.remote);
-        Err(ServiceError::new("git", format!("push {reference}"), Cause::Forbidden(why)))
+        self.swap("", record).await
+    }
+
+    async fn replace(&self, commit: &str, record: &LockRecord) -> Result<Taken> {
+        self.swap(commit, record).await
     }
 
     async fn free(&self, commit: &str) -> Result<bool> {
@@ -185,6 +198,11 @@ impl LockWrite for GitRefLock {
             },
         }
     }
+}
+
+fn freed(reference: &str) -> ServiceError {
+    let why = "the lock was freed meanwhile".into();
+    ServiceError::new("git", format!("push {reference}"), Cause::Refused(why))
 }
 
 fn unclear(reference: &str) -> ServiceError {

@@ -69,6 +69,7 @@ fn without(mut error: ServiceError, secret: &str) -> ServiceError {
         | Cause::Malformed(text)
         | Cause::Failed(text)
         | Cause::Refused(text)
+        | Cause::NoCredentials(text)
         | Cause::Rejected { message: text, .. }
         | Cause::Broken { message: text, .. } => hide(text),
         Cause::RateLimited { .. } => {}

@@ -125,6 +125,10 @@ impl Prompt for TerminalPrompt {
         self.terminal
     }
 
+    fn attended(&self) -> bool {
+        self.terminal
+    }
+
     async fn ask(&self, question: &Question) -> Result<Option<Answer>, ServiceError> {
         // First of all: a redirected stdin never answers, even where a terminal could be opened by name.
         if !self.terminal {

@@ -136,6 +136,9 @@ impl LockWrite for MemoryLock {
         self.set(Some(&record.run));
         Ok(Taken::Ours(self.state.lock().unwrap().clone().unwrap()))
     }
+    async fn replace(&self, _: &str, record: &LockRecord) -> Result<Taken, ServiceError> {
+        self.take(record).await
+    }
     async fn free(&self, _: &str) -> Result<bool, ServiceError> {
         self.set(None);
         Ok(true)
@@ -259,6 +262,7 @@ impl Part {
             at_most: Duration::from_secs(at_most),
             next: "take the bridge".into(),
             refuse_after,
+            ..Wait::default()
         };
         Self { waits: Some(wait), ..self }
     }
@@ -452,9 +456,9 @@ async fn play(shared: &Arc<Shared>, parts: Vec<Part>, earlier: Option<tempfile::
     let github = GithubClient::new("http://127.0.0.1:9", None).unwrap();
     let world = World::new(
         Arc::new(github),
-        Arc::new(Absent),
-        Arc::new(Absent),
-        Arc::new(Absent),
+        Arc::new(Absent::default()),
+        Arc::new(Absent::default()),
+        None,
         Arc::new(checkout),
         shared.lock.clone(),
         commands,

@@ -1,7 +1,7 @@
 //! What a run's state answers: what is in doubt, what stands, what is left to do.
 
 use super::{EffectState, LOCK_STEP, RunState, StepState};
-use crate::event::{Ended, StepHead, StepResult};
+use crate::event::{Adoption, Ended, StepHead, StepResult};
 
 impl RunState {
     /// Steps with an effect whose end is unknown; effects that give back are left out, since looking again settles them.
@@ -60,15 +60,32 @@ impl RunState {
         self.heads.iter().find(unsettled).map(|head| head.id.as_str())
     }
 
+    /// Whether this run has taken over everything that `run` held.
+    pub fn has_taken_over(&self, run: &str) -> bool {
+        self.took_over.as_ref().is_some_and(|(other, _)| other == run)
+    }
+
+    /// Whether the deploy was begun, however it ended.
+    pub fn deploy_was_tried(&self) -> bool {
+        self.facts.applied.is_some() || self.facts.applied_in_part || self.unsettled_apply().is_some()
+    }
+
+    /// Effects whose end is not known and that `adoption` leaves behind.
+    pub fn doubts_apart_from<'s>(&'s self, adoption: &'s Adoption) -> impl Iterator<Item = &'s str> {
+        let adopted = |id: &str| adoption.effects.iter().any(|effect| effect.id == id);
+        let doubts = self.effects.iter().filter(|(_, effect)| effect.in_doubt() && effect.returns.is_none());
+        doubts.filter(move |(id, _)| !adopted(id)).map(|(_, effect)| effect.what.as_str())
+    }
+
     /// What was done that cannot be taken back, or may have been.
     pub fn forever(&self) -> Vec<String> {
         let done = |effect: &&EffectState| effect.forever && !effect.without_effect();
         self.effects.values().filter(done).map(|effect| effect.what.clone()).collect()
     }
 
-    /// Went through to its end.
+    /// Went through to its end, with no step left open.
     pub fn complete(&self) -> bool {
-        self.finish.as_ref().is_some_and(|finish| finish.exit == 0 || finish.exit == 7)
+        self.finish.as_ref().is_some_and(|finish| finish.exit == 0 || finish.exit == 7) && self.undone().is_empty()
     }
 
     /// Stands in the way of a new run: it holds something, leaves something in doubt, or is half-way.
@@ -92,6 +109,7 @@ impl RunState {
                         | StepResult::Skipped { .. }
                         | StepResult::Unhealthy { .. }
                         | StepResult::Inconclusive { .. }
+                        | StepResult::Left { .. }
                 ))
             )
         };

@@ -56,9 +56,16 @@ pub(in crate::rehearsal) fn observe(shared: &Shared) -> bool {
     shared.state().airflow.instance.up_at <= Timestamp::now()
 }
 
+/// Whether a new instance answers, which Terraform made since the world began.
+pub(in crate::rehearsal) fn replaced(shared: &Shared) -> bool {
+    observe(shared) && shared.state().airflow.instance.replaced
+}
+
 fn replace(shared: &Shared, deployed: Deployed) {
     let boot = if shared.has(Fault::AirflowSlowBoot) { SLOW_BOOT } else { BOOT };
-    let boot = if deployed.id.is_some() { shared.paced(boot) } else { NO_INSTANCE };
+    let never = shared.has(Fault::NewAirflowNeverBoots)
+        && deployed.tag.as_deref().is_some_and(|tag| tag.ends_with(seed::DRAFT_DATE));
+    let boot = if deployed.id.is_some() && !never { shared.paced(boot) } else { NO_INSTANCE };
     let up_at = deployed.written + SignedDuration::try_from(boot).unwrap_or_default();
     let mut state = shared.state();
     let id = deployed.id.unwrap_or_default();

@@ -12,6 +12,8 @@ use super::{known, message, not_found, objects, page};
 use crate::rehearsal::answer::{self, Parameters, one as parameter};
 use crate::rehearsal::shared::{APPLICATION, Shared};
 use crate::rehearsal::state::WorkflowRun;
+use crate::rehearsal::timeline::{DRAFTING_TAKES, Happening};
+use crate::rehearsal::{Fault, seed};
 
 pub(super) async fn all(
     State(shared): State<Arc<Shared>>,
@@ -32,6 +34,10 @@ pub(super) async fn of_workflow(
     Path((owner, name, file)): Path<(String, String, String)>,
     Query(query): Query<Parameters>,
 ) -> Response {
+    if file == seed::DRAFT_WORKFLOW && shared.once(Fault::DraftRunPending) {
+        // From when it is first asked for, however long the world took to start.
+        shared.after(DRAFTING_TAKES, Happening::RunsEnd { workflow: file.clone() });
+    }
     let mut runs = shared.state().workflow_runs.clone();
     runs.retain(|run| run.workflow == file || objects::id_of(&run.workflow).to_string() == file);
     if known(&owner, &name) != Some(APPLICATION) || runs.is_empty() {
@@ -49,6 +55,27 @@ pub(super) async fn one(
         Some(run) if known(&owner, &name) == Some(APPLICATION) => answer::json(200, &value(&shared, &run)),
         _ => not_found(),
     }
+}
+
+/// The jobs of a run of CI: what builds, what pushes the catalog's image, and what takes half an hour afterwards.
+const JOBS: [&str; 3] =
+    ["Determine images to build and publish", "Publish Docker images (catalog)", "Deploy staging frontend"];
+
+pub(super) async fn jobs(
+    State(shared): State<Arc<Shared>>,
+    uri: Uri,
+    Path((owner, name, id)): Path<(String, String, u64)>,
+    Query(query): Query<Parameters>,
+) -> Response {
+    let run = shared.state().workflow_runs.iter().find(|run| run.id == id).cloned();
+    let Some(run) = run.filter(|_| known(&owner, &name) == Some(APPLICATION)) else { return not_found() };
+    let over = if run.status == "completed" {
+        JOBS.len()
+    } else {
+        1 + usize::from(shared.has(Fault::BuildDeploysStaging))
+    };
+    let values = JOBS.iter().enumerate().map(|(index, job)| objects::job(&shared, &run, job, index < over)).collect();
+    page::wrapped(&shared, &uri, &query, values, |page, total| json!({ "total_count": total, "jobs": page }))
 }
 
 fn value(shared: &Shared, run: &WorkflowRun) -> serde_json::Value {

@@ -43,6 +43,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/repos/{owner}/{name}/releases/{id}", get(releases::one).patch(releases::update))
         .route("/repos/{owner}/{name}/actions/runs", get(actions::all))
         .route("/repos/{owner}/{name}/actions/runs/{id}", get(actions::one))
+        .route("/repos/{owner}/{name}/actions/runs/{id}/jobs", get(actions::jobs))
         .route("/repos/{owner}/{name}/actions/workflows/{file}/runs", get(actions::of_workflow))
         .route("/repos/{owner}/{name}/pulls", get(pulls::list).post(pulls::open))
         .route("/repos/{owner}/{name}/pulls/{number}", get(pulls::one))

@@ -205,7 +205,11 @@ pub(super) fn workflow_run(shared: &Shared, run: &WorkflowRun, message: &str) ->
     let suite = id + 1_000_000;
     let value = json!({
         "id": id,
-        "name": if run.workflow == "ci_cd.yml" { "CI + CD" } else { "Tag Docker image and trigger deployment" },
+        "name": match run.workflow.as_str() {
+            "ci_cd.yml" => "CI + CD",
+            "draft_releases.yml" => "Draft releases",
+            _ => "Tag Docker image and trigger deployment",
+        },
         "node_id": node_id("WFR", id),
         "head_branch": run.head_branch,
         "head_sha": run.head_sha,
@@ -277,6 +281,38 @@ pub(super) fn commit(shared: &Shared, commit: &Commit) -> Value {
         "author": user(shared, "maintainer"),
         "committer": user(shared, "web-flow"),
         "parents": [],
+    })
+}
+
+/// Job
+pub(super) fn job(shared: &Shared, run: &WorkflowRun, name: &str, over: bool) -> Value {
+    let api = &shared.urls().github;
+    let id = id_of(&format!("{}/{name}", run.id));
+    let of = format!("{api}/repos/{APPLICATION}/actions");
+    json!({
+        "id": id,
+        "run_id": run.id,
+        "run_url": format!("{of}/runs/{}", run.id),
+        "run_attempt": 1,
+        "node_id": node_id("CR", id),
+        "head_sha": run.head_sha,
+        "head_branch": run.head_branch,
+        "url": format!("{of}/jobs/{id}"),
+        "html_url": format!("https://github.com/{APPLICATION}/actions/runs/{}/job/{id}", run.id),
+        "status": if over { "completed" } else { "in_progress" },
+        "conclusion": over.then_some("success"),
+        "created_at": time(run.created_at),
+        "started_at": time(run.created_at),
+        "completed_at": over.then(|| time(run.updated_at)),
+        "name": name,
+        "steps": [],
+        "check_run_url": format!("{api}/repos/{APPLICATION}/check-runs/{id}"),
+        "labels": ["ubuntu-latest"],
+        "runner_id": 1,
+        "runner_name": "GitHub Actions 1",
+        "runner_group_id": 2,
+        "runner_group_name": "GitHub Actions",
+        "workflow_name": "CI + CD",
     })
 }
 

@@ -97,7 +97,7 @@ fn file(shared: &Shared, path: &str, reference: &str) -> Option<String> {
     }
     let newest = commits::reachable(shared, reference)?.into_iter().next()?;
     match path {
-        "catalog/requirements_prod.txt" => {
+        "catalog/requirements-prod.txt" => {
             let date = reference
                 .strip_prefix("catalog-")
                 .map_or_else(|| newest.at.strftime("%Y.%m.%d.%H.%M.%S").to_string(), str::to_owned);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 
+use crate::rehearsal::shared::PLANNED;
 use crate::rehearsal::{Fault, Options, seed};
 
 /// Which version of the files.
@@ -57,6 +58,14 @@ fn justfile(options: &Options) -> String {
     } else {
         "environments/{{ env }}/{{ module }}.tf"
     };
+    let planned = match has(Fault::DagStartsAfterPlan) {
+        true => format!("@touch '{}'\n    ", options.directory.join(PLANNED).display()),
+        false => String::new(),
+    };
+    let apply = match has(Fault::ApplyDoesNothing) {
+        true => "@echo 'Apply complete!'",
+        false => "terraform -chdir=environments/{{ env }} apply -target=module.{{ module }} {{ args }}",
+    };
     format!(
         r#"# What the image registry holds, one tag a line.
 registry_tags := '{tags}'
@@ -78,11 +87,11 @@ bump env module tag="":
 
 # Show what would change
 plan env module *args:
-    terraform -chdir=environments/{{{{ env }}}} plan -target=module.{{{{ module }}}} {{{{ args }}}}
+    {planned}terraform -chdir=environments/{{{{ env }}}} plan -target=module.{{{{ module }}}} {{{{ args }}}}
 
 # Change it
 apply env module *args:
-    terraform -chdir=environments/{{{{ env }}}} apply -target=module.{{{{ module }}}} {{{{ args }}}}
+    {apply}
 "#
     )
 }
@@ -184,6 +193,9 @@ fn module(options: &Options, moment: Moment) -> String {
 "#
         );
         text = text.replace("\n  lifecycle {", &format!("{provisioner}\n  lifecycle {{"));
+    }
+    if has(Fault::PlanNeverConverges) {
+        text.push_str("\nresource \"terraform_data\" \"planned_at\" {\n  input = timestamp()\n}\n");
     }
     if has(Fault::PlanDestroysMore) && moment == Moment::Deployed {
         text.push_str("\nresource \"terraform_data\" \"database\" {\n  input = \"catalog-postgres\"\n}\n");

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::event::{AnsweredBy, Ended, Event, Mode, Stamped, StepHead, StepResult};
+use crate::event::{AnsweredBy, EndFinding, Ended, Event, Mode, Stamped, StepHead, StepResult};
 use crate::facts::{Facts, Held, Parameters};
 use crate::report::held::StillHeld;
 
@@ -10,6 +10,10 @@ use crate::report::held::StillHeld;
 pub struct Told {
     pub start: Option<Start>,
     pub resumed: Vec<(Timestamp, String, String)>,
+    /// The run that this one took over.
+    pub took_over: Option<(Timestamp, String)>,
+    /// What was overridden while the run went on, each in a sentence.
+    pub overrides: Vec<(Timestamp, String)>,
     pub steps: Vec<Step>,
     pub gates: Vec<Gate>,
     pub effects: Vec<Effect>,
@@ -69,6 +73,8 @@ pub struct End {
     pub reason: String,
     pub message: String,
     pub next: Vec<String>,
+    /// Each reason, where there are several.
+    pub findings: Vec<EndFinding>,
 }
 
 impl Told {
@@ -96,6 +102,16 @@ impl Told {
                 });
                 let step = |head: &StepHead| Step { head: head.clone(), started: None, ended: None, result: None };
                 self.steps = steps.iter().map(step).collect();
+            }
+            Event::TookOver { adoption } => {
+                self.took_over = Some((at, adoption.run.clone()));
+                let taken = |held: &Held| Taken { at, held: held.clone(), returned: None };
+                self.taken.extend(adoption.held.iter().map(taken));
+            }
+            Event::Overridden { step, given, by } => {
+                let at_step = step.as_ref().map(|step| format!(", at {step}")).unwrap_or_default();
+                let by = crate::report::words::overridden_by(*by);
+                self.overrides.push((at, format!("{given} ({by}{at_step})")));
             }
             Event::RunResumed { who, host } => {
                 self.resumed.push((at, who.clone(), host.clone()));
@@ -138,9 +154,10 @@ impl Told {
             Event::NotGivenBack { held, why } => self.returned(held, Err(why.clone())),
             Event::Learned { fact, .. } => self.facts.learn(fact.clone()),
             Event::Warned { text } => self.warnings.push(text.clone()),
-            Event::RunFinished { exit, reason, message, next } => {
-                self.end =
-                    Some(End { at, exit: *exit, reason: reason.clone(), message: message.clone(), next: next.clone() });
+            Event::RunFinished { exit, reason, message, next, findings } => {
+                let (reason, message) = (reason.clone(), message.clone());
+                let (next, findings) = (next.clone(), findings.clone());
+                self.end = Some(End { at, exit: *exit, reason, message, next, findings });
             }
             Event::RunClosed { why } => self.closed = Some(why.clone()),
             _ => {}

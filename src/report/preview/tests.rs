@@ -57,7 +57,7 @@ fn everything_in_the_way_is_told_at_once_in_the_order_of_the_steps() {
 
 Looked at by ada on laptop, 2024-09-09 23:00:57 UTC. Nothing was changed.
 Runbook: built in (sha256 5f2d5f2d5f2d).
-Override: DAG batched_update may be killed by this deploy: agreed with Grace.
+Override: the tasks of DAG batched_update may be killed: agreed with Grace.
 
 ## 1. The infrastructure checkout is clean and up to date (checkout)
 - verified: no DAG is running among 14 that this account sees: flickr_workflow,
@@ -139,6 +139,7 @@ fn a_refusal_outside_the_steps_counts() {
         reason: "credentials".into(),
         message: "GitHub did not accept the token".into(),
         next: vec!["gh auth login".into()],
+        findings: vec![],
     });
     let told = told(events, 80);
     assert!(told.contains("1. the run: GitHub did not accept the token\n   next: gh auth login\n"), "{told}");

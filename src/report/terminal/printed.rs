@@ -101,6 +101,14 @@ impl Printer {
                 width,
                 &Style::new(),
             ),
+            Event::TookOver { adoption } => {
+                self.wrapped(&format!("took over run {}", clean(&adoption.run)), "", width, &Style::new())
+            }
+            Event::Overridden { step, given, by } => {
+                let text = format!("overridden {}: {}", words::overridden_by(*by), clean(&given.to_string()));
+                let lead = step.as_ref().map(|step| lead(steps, step)).unwrap_or_default();
+                self.wrapped(&text, &lead, width, &self.yellow())
+            }
             Event::PollFailed { step, why } if verbose => {
                 self.wrapped(&format!("could not ask: {}", clean(why)), &lead(steps, step), width, &self.yellow())
             }
@@ -150,7 +158,11 @@ impl Printer {
                 })
                 .collect(),
             StepResult::Failed { .. } => self.wrapped(&words::result_line(result), lead, width, &self.red()),
-            StepResult::Unhealthy { .. } | StepResult::Inconclusive { .. } | StepResult::Stopped { .. } => {
+            StepResult::Unhealthy { .. }
+            | StepResult::Inconclusive { .. }
+            | StepResult::Unfinished { .. }
+            | StepResult::Left { .. }
+            | StepResult::Stopped { .. } => {
                 self.wrapped(&words::result_line(result), lead, width, &self.yellow())
             }
             _ => Vec::new(),

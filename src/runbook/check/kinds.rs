@@ -24,7 +24,8 @@ pub fn nature(kind: &Kind) -> Nature {
         | Kind::DagsClear { .. }
         | Kind::Baseline { .. }
         | Kind::ImageReady { .. }
-        | Kind::PostChecks { .. } => Nature::Looks,
+        | Kind::PostChecks { .. }
+        | Kind::PersonCheck { .. } => Nature::Looks,
         Kind::DagsHold { .. } | Kind::Bump { .. } | Kind::SetFlag { .. } => Nature::Holds,
         Kind::GiveBack { .. } => Nature::GivesBack,
         Kind::Manual { .. } => Nature::Person,
@@ -56,7 +57,7 @@ pub fn needs(kind: &Kind) -> Vec<&'static str> {
         Kind::ApproveChangelog { .. } => vec!["github", "release"],
         Kind::InfrastructurePullRequest { .. } => vec!["infrastructure", "github"],
         Kind::PostChecks { .. } => vec!["airflow"],
-        Kind::Manual { .. } | Kind::Shell { .. } => vec![],
+        Kind::PersonCheck { .. } | Kind::Manual { .. } | Kind::Shell { .. } => vec![],
     }
 }
 
@@ -76,6 +77,7 @@ pub fn rollback_needs(kind: &Kind) -> Option<&'static str> {
         | Kind::ApproveChangelog { .. }
         | Kind::InfrastructurePullRequest { .. }
         | Kind::PostChecks { .. }
+        | Kind::PersonCheck { .. }
         | Kind::Manual { .. }
         | Kind::Shell { .. } => None,
     }

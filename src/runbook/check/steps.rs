@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::kinds::{Nature, nature, needs, rollback_needs};
-use super::text::{branch, placeholders, relative};
+use super::text::{address, branch, placeholders, relative};
 use super::values::command;
 use super::view::{StepView, View, texts};
 use crate::runbook::problem::{Flaw, quoted};
@@ -165,7 +165,7 @@ fn words(step: &StepView<'_>, flaws: &mut Vec<Flaw>) {
                 .push(Flaw::new(span, format!("`{key}` of {} is empty", step.name())).help(format!("write a `{key}`")));
         }
     }
-    for key in ["tag_workflow", "build_workflow"] {
+    for key in ["tag_workflow", "build_workflow", "draft_workflow"] {
         if let Some((text, span)) = step.text(key)
             && (text.trim().is_empty() || text.contains('/'))
         {
@@ -178,8 +178,16 @@ fn words(step: &StepView<'_>, flaws: &mut Vec<Flaw>) {
             flaws.push(Flaw::new(span, message).help(help));
         }
     }
-    let paths = step.table.get("build_paths").and_then(|value: &Spanned<_>| texts(value));
-    for (path, span) in paths.into_iter().flatten() {
-        relative("a path in `build_paths`", path, span, flaws);
+    for (key, name) in [("build_paths", "a path in `build_paths`"), ("image_files", "a path in `image_files`")] {
+        let paths = step.table.get(key).and_then(|value: &Spanned<_>| texts(value));
+        for (path, span) in paths.into_iter().flatten() {
+            relative(name, path, span, flaws);
+        }
+    }
+    if let Some((link, span)) = step.text("link")
+        && let Some((why, help)) = address(link)
+    {
+        let message = format!("`link` of {} is no address that can be opened", step.name());
+        flaws.push(Flaw::new(span, message).label(why).help(help));
     }
 }

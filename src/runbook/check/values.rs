@@ -16,10 +16,11 @@ const ACTIONS: [&str; 5] = ["update", "delete/create", "create/delete", "create"
 
 pub fn check(view: &View<'_>, flaws: &mut Vec<Flaw>) {
     lock(view, flaws);
-    for path in ["title", "environment", "airflow.known_dag", "sentry.organization", "sentry.project", "slack.channel"]
-    {
+    for path in ["title", "environment", "sentry.organization", "sentry.project", "slack.channel"] {
         not_empty(view, path, flaws);
     }
+    known_dags(view, flaws);
+    inferred(view, flaws);
     for path in ["github.api_url", "registry.url", "airflow.url", "sentry.url"] {
         let Some((url, span)) = view.text(path) else { continue };
         if let Some((why, help)) = address(url) {
@@ -31,6 +32,31 @@ pub fn check(view: &View<'_>, flaws: &mut Vec<Flaw>) {
     }
     image(view, flaws);
     infrastructure(view, flaws);
+}
+
+fn known_dags(view: &View<'_>, flaws: &mut Vec<Flaw>) {
+    let Some(known) = view.value("airflow.known_dag") else { return };
+    let Some(names) = texts(known) else { return };
+    if names.is_empty() {
+        let message = "`airflow.known_dag` names no DAG, so an account that sees nothing would pass";
+        flaws.push(Flaw::new(known.span(), message).help("name at least one DAG that exists"));
+    }
+    for (_, span) in names.into_iter().filter(|(name, _)| name.trim().is_empty()) {
+        flaws.push(Flaw::new(span, "a DAG in `airflow.known_dag` has no name").help("write its id, or remove it"));
+    }
+}
+
+/// What is called inferred must be there: a key of this file, or a step.
+fn inferred(view: &View<'_>, flaws: &mut Vec<Flaw>) {
+    let Some(list) = view.value("inferred").and_then(|list| list.get_ref().as_array()) else { return };
+    for item in list {
+        let about = item.get_ref().as_table().and_then(|table| table.get("about")).and_then(text);
+        let Some((about, span)) = about else { continue };
+        if view.value(about).is_none() && view.position(about).is_none() {
+            let message = format!("{} is neither a key of this runbook nor one of its steps", quoted(about));
+            flaws.push(Flaw::new(span, message).help("write it as `table.key`, or as the id of a step"));
+        }
+    }
 }
 
 fn lock(view: &View<'_>, flaws: &mut Vec<Flaw>) {
@@ -87,7 +113,24 @@ fn image(view: &View<'_>, flaws: &mut Vec<Flaw>) {
     flaws.push(Flaw::new(span, format!("no registry has an image called {}", quoted(image))).help(help));
 }
 
+/// Either an output, or an address with an attribute, and a command that prints the state.
+fn running(view: &View<'_>, flaws: &mut Vec<Flaw>) {
+    let Some(running) = view.value("infrastructure.running") else { return };
+    let has = |key: &str| view.value(&format!("infrastructure.running.{key}")).is_some();
+    if !matches!((has("output"), has("address"), has("attribute")), (true, false, false) | (false, true, true)) {
+        let message = "`infrastructure.running` must name one place in the state";
+        let help = "write `running = { output = \"NAME\" }` or `running = { address = \"ADDRESS\", attribute = \"NAME\" }`";
+        flaws.push(Flaw::new(running.span(), message).help(help));
+    }
+    if view.value("infrastructure.state").is_none() {
+        let message = "`infrastructure.running` needs `infrastructure.state`, the command that prints the state";
+        let help = "add e.g. `state = [\"terraform\", \"-chdir=environments/prod\", \"show\", \"-json\"]`";
+        flaws.push(Flaw::new(running.span(), message).help(help));
+    }
+}
+
 fn infrastructure(view: &View<'_>, flaws: &mut Vec<Flaw>) {
+    running(view, flaws);
     for key in ["bump", "plan", "apply", "state"] {
         if let Some(value) = view.value(&format!("infrastructure.{key}")) {
             command(&format!("`infrastructure.{key}`"), value, flaws);

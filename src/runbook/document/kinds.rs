@@ -27,7 +27,15 @@ pub fn does(step: &StepSpec, runbook: &Runbook) -> Vec<String> {
                 "Notes Airflow's version and its import errors{sentry}. The checks after the deployment compare with it."
             )]
         }
-        Kind::PublishRelease { tag_workflow, build_workflow, build_paths, build_wait } => {
+        Kind::PublishRelease {
+            tag_workflow,
+            build_workflow,
+            build_paths,
+            publish_job,
+            image_files,
+            draft_workflow,
+            build_wait,
+        } => {
             let built = match build_paths.is_empty() {
                 true => "the newest build".to_owned(),
                 false => format!("the newest build that touched {}", any_of(build_paths)),
@@ -37,11 +45,29 @@ pub fn does(step: &StepSpec, runbook: &Runbook) -> Vec<String> {
                  refused without `--allow-empty-release`."
                     .to_owned(),
                 format!(
-                    "Before it asks, no run of {} may be pending (waits {build_wait} at most), and the image `latest` \
-                     must be that of {built}: publishing tags whatever `latest` is at that moment, through {}.",
+                    "Before it asks, no run of {} may be pending that can still move `latest`{} (waits {build_wait} at \
+                     most), and `latest` must be the image of {built}: publishing tags whatever `latest` is at that \
+                     moment, through {}. `--override latest=REASON` publishes another one.",
                     code(build_workflow),
+                    publish_job.as_ref().map(|job| format!(", by its job {},", code(job))).unwrap_or_default(),
                     code(tag_workflow)
                 ),
+                match draft_workflow {
+                    Some(draft) => format!(
+                        "Runs of {} and of {} that are not completed are waited for before the question, and again after \
+                         the answer: they rewrite releases.",
+                        code(draft),
+                        code(tag_workflow)
+                    ),
+                    None => format!("Runs of {} that are not completed are waited for.", code(tag_workflow)),
+                },
+                match image_files.is_empty() {
+                    true => "The question says how far `latest` is from the image that runs.".to_owned(),
+                    false => format!(
+                        "The question says how far `latest` is from the image that runs, and whether {} changed.",
+                        any_of(image_files)
+                    ),
+                },
                 "After the answer the draft is read again, published, and seen to stay published.".to_owned(),
             ]
         }
@@ -78,11 +104,24 @@ pub fn does(step: &StepSpec, runbook: &Runbook) -> Vec<String> {
         }
         Kind::PostChecks { boot, soak } => {
             let sentry = if runbook.sentry.is_some() { " or Sentry issue" } else { "" };
+            let watched = match soak.0.is_zero() {
+                true => " It is checked once, as soon as it has booted.".to_owned(),
+                false => format!(" It must stay so for {soak}, counted from the first moment at which all was well."),
+            };
             vec![format!(
-                "Airflow answers with a scheduler newer than the apply ({boot} at most to boot), its version is the \
-                 image's, and no new import error{sentry} appears while it is watched for {soak}. The answer is \
-                 healthy, unhealthy or inconclusive."
+                "Airflow answers with a scheduler newer than the apply ({boot} at most to boot, counted from the apply), \
+                 its version is the image's, and there is no new import error{sentry}.{watched} The answer is healthy, \
+                 unhealthy or inconclusive; if production is unhealthy, you are offered the rollback at once."
             )]
+        }
+        Kind::PersonCheck { instructions, link } => {
+            let link = link.as_ref().map(|link| format!(" Look at {link}.")).unwrap_or_default();
+            vec![
+                format!("{}{link}", instructions.trim()),
+                "You are asked whether all is well. This cannot be answered beforehand; where no one is there, it is \
+                 listed as left to do, and the exit code does not change."
+                    .to_owned(),
+            ]
         }
         Kind::Manual { instructions } => {
             let who = if step.gate { "A person does this and confirms it." } else { "A note to whoever deploys." };
@@ -107,6 +146,7 @@ pub fn recognised(kind: &Kind) -> Option<String> {
         | Kind::ImageReady { .. }
         | Kind::PostChecks { .. }
         | Kind::GiveBack { .. }
+        | Kind::PersonCheck { .. }
         | Kind::Manual { .. } => return None,
         Kind::DagsHold {} => {
             "the DAG in doubt is looked at, and Airflow's audit log says who paused it; where it does not tell, you \
@@ -154,7 +194,8 @@ pub fn undone(kind: &Kind, step: &StepSpec, runbook: &Runbook) -> String {
         | Kind::DagsClear {}
         | Kind::Baseline {}
         | Kind::ImageReady { .. }
-        | Kind::PostChecks { .. } => "Changes nothing.".into(),
+        | Kind::PostChecks { .. }
+        | Kind::PersonCheck { .. } => "Changes nothing.".into(),
         Kind::DagsHold {} => {
             format!(
                 "The DAGs it paused are unpaused {}. One that was paused before, or that somebody else pauses meanwhile, stays paused.",
@@ -206,8 +247,11 @@ fn checkout(infrastructure: Option<&Infrastructure>) -> Vec<String> {
 fn dags_clear(airflow: Option<&AirflowService>) -> Vec<String> {
     let Some(airflow) = airflow else { return Vec::new() };
     let mut paragraphs = vec![format!(
-        "No DAG run is running or queued in Airflow. The DAG {} must be visible, or “nothing runs” would mean nothing.",
-        code(&airflow.known_dag)
+        "No DAG run is running or queued in Airflow. {} must be visible, or “nothing runs” would mean nothing.",
+        match airflow.known_dag.as_slice() {
+            [one] => format!("The DAG {}", code(one)),
+            several => format!("At least one of the DAGs {}", any_of(several)),
+        }
     )];
     if !airflow.refresh_dags.is_empty() {
         paragraphs.push(format!(

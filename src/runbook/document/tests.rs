@@ -201,7 +201,7 @@ repository = "a/b"
 
 [airflow]
 url = "https://airflow.example.org"
-known_dag = "x"
+known_dag = ["x"]
 
 [infrastructure]
 repository = "a/infra"

@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
+
 use super::question::Binding;
-use super::resolve::{Landed, landed};
+use super::resolve::{Landed, landed, never_converges};
 use super::terraform_says::{last_words, lock_left, nothing_applied};
 use super::traces::next_traces;
 use super::{Ready, errored_state};
@@ -12,17 +14,24 @@ use crate::adapters::{Cause, ServiceError, Writers};
 use crate::step::{Act, Trouble};
 use crate::steps::transcript::Transcript;
 
-/// Runs the apply once, and turns every end but a clear success into what the world says about it.
+/// An apply that took effect.
+pub(super) struct Applied {
+    /// When the command ended, before anything was verified.
+    pub ended_at: Timestamp,
+    /// Why that could not be verified; Terraform reported success.
+    pub unverified: Option<String>,
+}
+
+/// Runs the apply once. However it ends, what it says of itself is not believed: the world is asked.
 pub(super) async fn carry_out(
     act: &Act<'_>,
     writers: Writers,
     ready: &Ready,
     partly: &Mutex<Option<String>>,
-) -> Result<(), ServiceError> {
+) -> Result<Applied, ServiceError> {
     let look = act.look;
-    let Some(infrastructure) = &look.runbook.infrastructure else { return Ok(()) };
     let (transcript, lines) = Transcript::over(look.lines);
-    let mut argv = infrastructure.apply.clone();
+    let mut argv = ready.apply.clone();
     let ended = match ready.binding {
         Binding::PlanFile => {
             argv.push(ready.file.display().to_string());
@@ -47,16 +56,19 @@ pub(super) async fn carry_out(
             writers.commands.run_attached(&command, &traces).await
         }
     };
+    let ended_at = look.readers.clock.now();
+    let applied = |unverified| Ok(Applied { ended_at, unverified });
     let output = transcript.text();
+    let succeeded = matches!(ended, Ok(Exit::Code(0)));
     let why = match ended {
-        Ok(Exit::Code(0)) => return Ok(()),
+        Ok(Exit::Code(0)) => "it ended with exit 0".to_owned(),
         Ok(Exit::Code(code)) => format!("it ended with exit {code}{}", said(&output)),
         Ok(Exit::Signal(signal)) => format!("it was ended by signal {signal}{}", said(&output)),
         Err(error) if error.surely_refused() => return Err(error),
         Err(error) => error.cause.to_string(),
     };
-    let failed = |cause| Err(ServiceError::new("terraform", format!("`{}`", infrastructure.apply.join(" ")), cause));
-    if let Some(reason) = nothing_applied(&output) {
+    let failed = |cause| Err(ServiceError::new("terraform", format!("`{}`", ready.apply.join(" ")), cause));
+    if !succeeded && let Some(reason) = nothing_applied(&output) {
         return failed(Cause::Rejected { status: 0, message: format!("nothing was applied: {reason}") });
     }
     if let Ok(Some(refusal)) = errored_state(&look).await {
@@ -68,16 +80,20 @@ pub(super) async fn carry_out(
         *partly.lock().unwrap_or_else(PoisonError::into_inner) = Some(next);
         return failed(Cause::Failed(text));
     }
-    match landed(look).await {
-        Ok(Landed::Yes) => Ok(()),
-        Ok(Landed::No) => {
-            failed(Cause::Rejected { status: 0, message: format!("nothing was applied, as a new plan shows: {why}") })
+    match landed(look, succeeded).await {
+        Ok(Landed::Yes { remains }) => {
+            remains.iter().for_each(|line| look.saw(never_converges(line)));
+            applied(None)
+        }
+        Ok(Landed::No(shown)) => {
+            failed(Cause::Rejected { status: 0, message: format!("nothing was applied: {shown}; {why}") })
         }
         Ok(Landed::Partly { left }) => {
             let next = "apply again: `catalog-deploy resume` makes a new plan of what is left and asks anew";
             *partly.lock().unwrap_or_else(PoisonError::into_inner) = Some(next.into());
             failed(Cause::Failed(format!("{why}; it took effect partly, left to do: {}", left.join(", "))))
         }
+        Err(trouble) if succeeded => applied(Some(trouble.to_string())),
         Err(trouble) => {
             failed(Cause::Failed(format!("{why}; and it could not be found out how much it did: {trouble}")))
         }

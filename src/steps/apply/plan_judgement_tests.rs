@@ -20,6 +20,7 @@ fn infrastructure(targets: bool) -> Infrastructure {
         plan: vec![],
         apply: vec![],
         state: None,
+        running: None,
         targets,
         apply_with: ApplyWith::Auto,
         expected: vec![

@@ -3,7 +3,7 @@
 use super::plan_judgement::Judgement;
 use crate::adapters::checkout::Arguments;
 use crate::event::{Question, Strength};
-use crate::facts::Facts;
+use crate::facts::{Facts, Override};
 use crate::runbook::schema::ApplyWith;
 
 /// How apply gets what was approved.
@@ -72,6 +72,7 @@ pub struct Asked<'a> {
     pub binding: Binding,
     pub crossing: Crossing,
     pub rollback: bool,
+    pub overrides: &'a [Override],
     pub digest: String,
     pub details: Option<String>,
 }
@@ -91,6 +92,7 @@ pub fn question(asked: Asked<'_>) -> Question {
                 .into(),
         ),
     }
+    summary.extend(asked.overrides.iter().map(|given| format!("OVERRIDDEN: {given}")));
     summary.extend(asked.judgement.lines());
     if asked.rollback {
         summary.push("DAG code is not changed by this: it follows main".into());
@@ -177,6 +179,7 @@ mod tests {
             binding: Binding::Terminal,
             crossing,
             rollback: true,
+            overrides: &[],
             digest: "d".into(),
             details: None,
         })

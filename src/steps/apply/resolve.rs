@@ -1,11 +1,16 @@
-//! Finds out whether an apply took effect: by a plan in a scratch copy with the wanted tag and the flag true.
+//! Finds out whether an apply took effect: by the serial of Terraform's state, and by a plan in a scratch copy with the
+//! wanted tag and the flag true.
 //!
-//! Exit codes do not tell (`just` says 130 for whatever its child did), and with the flag false every plan fails.
+//! Exit codes prove nothing (`just` says 130 for whatever its child did, and a recipe can end with 0 and have done
+//! nothing), and with the flag false every plan fails.
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::adapters::checkout::{Location, Plan, Planned, PlannedChange};
 use crate::adapters::process::write_durably;
+use crate::event::Evidence;
 use crate::step::{Look, Trouble};
 use crate::steps::infrastructure::{infrastructure, literal, target};
 use crate::steps::transcript::Transcript;
@@ -16,43 +21,67 @@ use super::terraform_says::plan_failed;
 /// Whether an apply took effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Landed {
-    /// A plan finds nothing left to do.
-    Yes,
-    /// A plan finds exactly what was approved.
-    No,
-    /// A plan finds something else: it took effect partly, or (where the approved plan is not known here) not at all.
+    /// It did. What a plan finds all the same, one line each: a configuration may never converge.
+    Yes { remains: Vec<String> },
+    /// A plan finds exactly what was approved, or the state is the same as before; which of them, in a sentence.
+    No(String),
+    /// Some of what was approved is still planned, or (where the approved plan is not known here) something else is.
     Partly {
         /// What is left, one line each.
         left: Vec<String>,
     },
 }
 
-/// Pure: compares what was approved with what a plan finds now.
-pub fn judge_landed(approved: Option<&Plan>, now: &Plan) -> Landed {
+/// What was approved, and the state's serial before it was applied.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Approved {
+    #[serde(flatten)]
+    pub plan: Plan,
+    /// `None` where it could not be read.
+    #[serde(default)]
+    pub serial: Option<u64>,
+}
+
+/// Pure: compares what was approved with what a plan finds now. `succeeded`: Terraform itself reported success. Then an
+/// update that is planned again, or anything that was not approved, does not mean that the apply is incomplete.
+pub fn judge_landed(approved: Option<&Plan>, now: &Plan, succeeded: bool) -> Landed {
+    let lines = |changes: &[&PlannedChange], outputs: &[String]| -> Vec<String> {
+        let changes = changes.iter().map(|change| format!("{} {}", verb(&change.actions), change.address));
+        changes.chain(outputs.iter().map(|output| format!("output {output}"))).collect()
+    };
+    let everything = || lines(&now.changes.iter().collect::<Vec<_>>(), &now.outputs);
     if now.changes.is_empty() && now.outputs.is_empty() {
-        return Landed::Yes;
+        return Landed::Yes { remains: Vec::new() };
     }
-    if approved.is_some_and(|approved| approved.digest == now.digest || same_changes(approved, now)) {
-        return Landed::No;
+    let Some(approved) = approved else { return Landed::Partly { left: everything() } };
+    if approved.digest == now.digest || all_planned_again(approved, now) {
+        return Landed::No("a new plan finds everything that was approved".into());
     }
-    let mut left: Vec<String> =
-        now.changes.iter().map(|change| format!("{} {}", verb(&change.actions), change.address)).collect();
-    left.extend(now.outputs.iter().map(|output| format!("output {output}")));
-    Landed::Partly { left }
+    if !succeeded {
+        return Landed::Partly { left: everything() };
+    }
+    let pending: Vec<&PlannedChange> = now.changes.iter().filter(|change| pending(approved, change)).collect();
+    match pending.is_empty() {
+        true => Landed::Yes { remains: everything() },
+        false => Landed::Partly { left: lines(&pending, &[]) },
+    }
 }
 
 /// Values in a plan may be unknown or move by themselves; addresses and actions say what has been done.
-fn same_changes(approved: &Plan, now: &Plan) -> bool {
-    fn key(change: &PlannedChange) -> (&str, &str) {
-        (&change.address, &change.actions)
-    }
-    let sorted = |plan: &'_ Plan| {
-        let mut keys: Vec<(String, String)> =
-            plan.changes.iter().map(key).map(|(address, actions)| (address.to_owned(), actions.to_owned())).collect();
-        keys.sort();
-        keys
+fn all_planned_again(approved: &Plan, now: &Plan) -> bool {
+    let same = |change: &PlannedChange| {
+        now.changes.iter().any(|other| other.address == change.address && other.actions == change.actions)
     };
-    !approved.changes.is_empty() && sorted(approved) == sorted(now)
+    let nothing = approved.changes.is_empty() && approved.outputs.is_empty();
+    !nothing && approved.changes.iter().all(same) && approved.outputs.iter().all(|output| now.outputs.contains(output))
+}
+
+/// Whether a planned change is left over from one that was approved: an instance that is still to be replaced, or that
+/// is gone and not made anew. An update may be planned for ever.
+fn pending(approved: &Plan, change: &PlannedChange) -> bool {
+    let lasting = |actions: &str| actions != "update";
+    lasting(&change.actions)
+        && approved.changes.iter().any(|other| other.address == change.address && lasting(&other.actions))
 }
 
 fn approved_file(look: &Look<'_>) -> PathBuf {
@@ -60,9 +89,9 @@ fn approved_file(look: &Look<'_>) -> PathBuf {
 }
 
 /// Keeps what was approved for a process that may have to find out later. Holds no attribute values.
-pub fn remember_approved(look: &Look<'_>, plan: &Plan) -> Result<(), Trouble> {
+pub fn remember_approved(look: &Look<'_>, approved: &Approved) -> Result<(), Trouble> {
     let file = approved_file(look);
-    let bytes = serde_json::to_vec(plan).map_err(|error| error.to_string());
+    let bytes = serde_json::to_vec(approved).map_err(|error| error.to_string());
     let written = match bytes {
         // The intent that follows is there after a power cut: without this nobody could tell "not at all" from "partly".
         Ok(bytes) => write_durably(&file, &bytes).map_err(|error| error.to_string()),
@@ -74,13 +103,41 @@ pub fn remember_approved(look: &Look<'_>, plan: &Plan) -> Result<(), Trouble> {
     })
 }
 
-fn approved(look: &Look<'_>) -> Option<Plan> {
+fn approved(look: &Look<'_>) -> Option<Approved> {
     let bytes = std::fs::read(approved_file(look)).ok()?;
     serde_json::from_slice(&bytes).ok()
 }
 
+/// The serial of Terraform's state, which each change of it raises; `None` where it cannot be read. Takes no state lock.
+pub async fn serial(look: &Look<'_>) -> Option<u64> {
+    let infrastructure = look.runbook.infrastructure.as_ref()?;
+    let program = infrastructure.state.as_ref().and_then(|argv| argv.first()).map_or("terraform", String::as_str);
+    let argv = [program, &format!("-chdir={}", infrastructure.directory), "state", "pull"].map(str::to_owned);
+    let output = look.readers.checkout.output(&argv).await.ok()?;
+    // The state holds secrets: nothing but the number leaves this function.
+    #[derive(Deserialize)]
+    struct State {
+        serial: u64,
+    }
+    serde_json::from_slice::<State>(&output).ok().map(|state| state.serial)
+}
+
 /// Asks the world. Takes no state lock and changes nothing but its own copy.
-pub async fn landed(look: Look<'_>) -> Result<Landed, Trouble> {
+pub async fn landed(look: Look<'_>, succeeded: bool) -> Result<Landed, Trouble> {
+    let approved = approved(&look);
+    let before = approved.as_ref().and_then(|approved| approved.serial);
+    let (after, planned) = tokio::join!(serial(&look), plan_again(look));
+    // Of an apply that was cut off, the state may know less than what was done.
+    if let (true, Some(before), Some(after)) = (succeeded, before, after)
+        && before == after
+    {
+        return Ok(Landed::No(format!("Terraform's state is the same as before (serial {after})")));
+    }
+    Ok(judge_landed(approved.as_ref().map(|approved| &approved.plan), &planned?, succeeded))
+}
+
+/// A plan in a scratch copy with the wanted tag and the flag true.
+async fn plan_again(look: Look<'_>) -> Result<Plan, Trouble> {
     let infrastructure = infrastructure(&look)?;
     let wanted = literal(&target(&look)?.tag)?;
     let scratch = look.readers.checkout.scratch().await?;
@@ -94,9 +151,14 @@ pub async fn landed(look: Look<'_>) -> Result<Landed, Trouble> {
     let file = look.workspace.join(format!("{}.landed.tfplan", look.step));
     let (transcript, lines) = Transcript::over(look.lines);
     match scratch.plan(&infrastructure.plan, &file, lines).await? {
-        Planned::Ready(now) => Ok(judge_landed(approved(&look).as_ref(), &now)),
+        Planned::Ready(now) => Ok(now),
         Planned::Failed { code, tail } => Err(plan_failed(code, &whole(&transcript, &tail))),
     }
+}
+
+/// A change that a plan finds although the apply succeeded.
+pub fn never_converges(line: &str) -> Evidence {
+    Evidence::warning(format!("still planned after the apply: {line}; it was not what the apply was for, or never settles"))
 }
 
 /// Everything that a failed plan said.
@@ -129,33 +191,69 @@ mod tests {
         }
     }
 
+    fn yes(remains: &[&str]) -> Landed {
+        Landed::Yes { remains: remains.iter().map(|&it| it.into()).collect() }
+    }
+
+    fn no() -> Landed {
+        Landed::No("a new plan finds everything that was approved".into())
+    }
+
+    fn partly(left: &[&str]) -> Landed {
+        Landed::Partly { left: left.iter().map(|&it| it.into()).collect() }
+    }
+
     #[test]
     fn what_a_later_plan_finds_tells_whether_it_landed() {
         let approved = plan("a", &[("instance", "delete/create"), ("user_data", "update")]);
         let reordered = plan("b", &[("user_data", "update"), ("instance", "delete/create")]);
         let half = plan("c", &[("instance", "create")]);
         let cases = [
-            ("nothing left", Some(&approved), plan("z", &[]), Landed::Yes),
-            ("the same plan", Some(&approved), approved.clone(), Landed::No),
-            ("the same changes", Some(&approved), reordered, Landed::No),
-            (
-                "destroyed, not created",
-                Some(&approved),
-                half.clone(),
-                Landed::Partly { left: vec!["create instance".into()] },
-            ),
-            ("approved elsewhere", None, half, Landed::Partly { left: vec!["create instance".into()] }),
-            ("approved elsewhere, landed", None, plan("z", &[]), Landed::Yes),
+            ("nothing left", Some(&approved), plan("z", &[]), yes(&[])),
+            ("the same plan", Some(&approved), approved.clone(), no()),
+            ("the same changes", Some(&approved), reordered, no()),
+            ("destroyed, not created", Some(&approved), half.clone(), partly(&["create instance"])),
+            ("approved elsewhere", None, half, partly(&["create instance"])),
+            ("approved elsewhere, landed", None, plan("z", &[]), yes(&[])),
         ];
         for (name, approved, now, expected) in cases {
-            assert_eq!(judge_landed(approved, &now), expected, "{name}");
+            for succeeded in [true, false] {
+                assert_eq!(judge_landed(approved, &now, succeeded), expected, "{name}, {succeeded}");
+            }
         }
+    }
+
+    #[test]
+    fn success_with_a_replacement_still_planned_is_partial() {
+        let approved = plan("a", &[("instance", "delete/create"), ("user_data", "update")]);
+        let again = plan("b", &[("instance", "create/delete")]);
+        assert_eq!(judge_landed(Some(&approved), &again, true), partly(&["replace instance"]));
+    }
+
+    #[test]
+    fn what_never_converges_is_no_failure_of_an_apply_that_succeeded() {
+        let approved = plan("a", &[("instance", "delete/create"), ("user_data", "update")]);
+        let now = plan("b", &[("user_data", "update"), ("other", "create")]);
+        let left = ["update user_data", "create other"];
+        assert_eq!(judge_landed(Some(&approved), &now, true), yes(&left));
+        assert_eq!(judge_landed(Some(&approved), &now, false), partly(&left), "nobody reported success");
+    }
+
+    #[test]
+    fn everything_planned_again_means_not_applied_whatever_else_is_planned() {
+        let approved = plan("a", &[("instance", "delete/create")]);
+        let now = plan("b", &[("instance", "delete/create"), ("other", "update")]);
+        assert_eq!(judge_landed(Some(&approved), &now, true), no());
+        let outputs = Plan { outputs: vec!["tag".into()], ..plan("o", &[]) };
+        let again = Plan { digest: "p".into(), ..outputs.clone() };
+        assert_eq!(judge_landed(Some(&outputs), &again, true), no());
     }
 
     #[test]
     fn an_output_that_still_changes_is_something_left() {
         let now = Plan { outputs: vec!["tag".into()], ..plan("n", &[]) };
         let approved = plan("a", &[("instance", "delete/create")]);
-        assert_eq!(judge_landed(Some(&approved), &now), Landed::Partly { left: vec!["output tag".into()] });
+        assert_eq!(judge_landed(Some(&approved), &now, false), partly(&["output tag"]));
+        assert_eq!(judge_landed(Some(&approved), &now, true), yes(&["output tag"]));
     }
 }

@@ -14,7 +14,6 @@ use crate::adapters::lock::{LockRead, LockState};
 use crate::adapters::process::{Command, Exit};
 use crate::adapters::process::{CommandRead, Finished, Traces};
 use crate::adapters::registry::{Manifest, RegistryRead};
-use crate::adapters::sentry::{Issue, SentryRead};
 use crate::facts::{Facts, Parameters, TargetFact};
 use crate::runbook::Runbook;
 
@@ -41,7 +40,10 @@ impl gh::GithubRead for Nobody {
     async fn workflow_runs(&self, _: &str, _: &str, _: &gh::RunFilter) -> Answer<Vec<gh::WorkflowRun>> {
         nobody()
     }
-    async fn commits_touching(&self, _: &str, _: &str, _: &str) -> Answer<Vec<String>> {
+    async fn jobs(&self, _: &str, _: u64) -> Answer<Vec<gh::Job>> {
+        nobody()
+    }
+    async fn commits_touching(&self, _: &str, _: &str, _: &str) -> Answer<Vec<gh::Commit>> {
         nobody()
     }
     async fn pull_requests_of_branch(&self, _: &str, _: &str) -> Answer<Vec<gh::PullRequest>> {
@@ -101,13 +103,6 @@ impl AirflowRead for Nobody {
         nobody()
     }
     async fn import_errors(&self) -> Answer<Vec<ImportError>> {
-        nobody()
-    }
-}
-
-#[async_trait]
-impl SentryRead for Nobody {
-    async fn unresolved(&self) -> Answer<Vec<Issue>> {
         nobody()
     }
 }
@@ -298,7 +293,7 @@ impl Bench {
                 github: Arc::new(Nobody),
                 registry: Arc::new(Nobody),
                 airflow: Arc::new(Nobody),
-                sentry: Arc::new(Nobody),
+                sentry: None,
                 checkout: checkout.clone(),
                 lock: Arc::new(Nobody),
                 commands: Arc::new(Children { running }),
@@ -326,7 +321,9 @@ impl Bench {
             open: &[],
             did: false,
             workspace: self.workspace.path(),
+            adopted: None,
             began: jiff::Timestamp::UNIX_EPOCH,
+            restarted: jiff::Timestamp::UNIX_EPOCH,
             since: jiff::Timestamp::UNIX_EPOCH,
             emit: &|_| (),
             lines: &self.lines,
@@ -372,7 +369,7 @@ async fn nothing_to_change_needs_no_deployment() {
 #[tokio::test]
 async fn what_was_applied_is_not_planned_again() {
     let mut bench = Bench::new(Planned::Ready(plan(&REPLACED)), false, false);
-    bench.facts.learn(applied(&bench.look(), true, None));
+    bench.facts.learn(applied(Timestamp::UNIX_EPOCH, true, None, None));
     let finding = Apply::new(true, true).observe(bench.look()).await.unwrap();
     assert_eq!(finding.decision, Decision::Satisfied);
     assert_eq!(bench.checkout.plans.load(Ordering::SeqCst), 0);
@@ -389,24 +386,23 @@ async fn a_state_left_behind_is_never_planned_over() {
 #[tokio::test]
 async fn an_apply_in_doubt_is_settled_by_planning() {
     for (now, landed) in [(plan(&[]), true), (plan(&REPLACED), false)] {
-        let mut bench = Bench::new(Planned::Ready(now), false, false);
-        bench.in_doubt = vec!["apply".into()];
-        remember_approved(&bench.look(), &plan(&REPLACED)).unwrap();
-        let finding = Apply::new(true, true).observe(bench.look()).await.unwrap();
-        let applied = matches!(&finding.learned[..], [Fact::Applied(applied)] if applied.changed);
-        assert_eq!(applied, landed);
-        assert_eq!(finding.decision == Decision::Satisfied, landed, "{finding:?}");
-        let says_none = finding.evidence.iter().any(|evidence| evidence.text.contains("took no effect"));
-        assert_eq!(says_none, !landed);
+        let bench = Bench::new(Planned::Ready(now), false, false);
+        remember_approved(&bench.look(), &Approved { plan: plan(&REPLACED), serial: None }).unwrap();
+        match Apply::new(true, true).settle(bench.look()).await.unwrap() {
+            Settled::TookEffect(facts) => {
+                assert!(landed && matches!(&facts[..], [Fact::Applied(applied)] if applied.changed));
+            }
+            settled => assert!(!landed && settled == Settled::NoEffect, "{settled:?}"),
+        }
     }
 }
 
 #[tokio::test]
 async fn an_apply_that_still_runs_is_waited_for_not_planned_over() {
-    let mut bench = Bench::new(Planned::Ready(plan(&REPLACED)), true, false);
-    bench.in_doubt = vec!["apply".into()];
+    let bench = Bench::new(Planned::Ready(plan(&REPLACED)), true, false);
     std::fs::write(next_traces(bench.workspace.path(), "apply").output, "").unwrap();
-    let finding = Apply::new(true, true).observe(bench.look()).await.unwrap();
-    assert!(matches!(finding.decision, Decision::Wait(_)), "{finding:?}");
+    let step = Apply::new(true, true);
+    assert!(step.under_way(bench.look()).await.unwrap().is_some());
+    assert!(matches!(step.settle(bench.look()).await.unwrap(), Settled::UnderWay(_)));
     assert_eq!(bench.checkout.plans.load(Ordering::SeqCst), 0);
 }

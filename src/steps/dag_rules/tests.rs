@@ -42,7 +42,7 @@ fn refresh(tasks: &[(&str, &str)]) -> Activity {
 type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], bool);
 
 fn overriding(dag: &str) -> Vec<Override> {
-    vec![Override { dag: dag.into(), reason: "agreed with its owner".into() }]
+    vec![Override { subject: Subject::Dag { dag: dag.into() }, reason: "agreed with its owner".into() }]
 }
 
 #[test]

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::adapters::airflow::{Activity, DagRun, Health, ImportError, PauseEntry, Result as Answer, TaskInstance};
-use crate::facts::Override;
+use crate::facts::{Override, Subject};
 
 /// Answers its readings in order (the last one for ever); `paused` says what is paused.
 struct Fake {
@@ -37,7 +37,7 @@ impl AirflowRead for Fake {
 fn service() -> AirflowService {
     serde_json::from_value(serde_json::json!({
         "url": "http://127.0.0.1",
-        "known_dag": "image_data_refresh",
+        "known_dag": ["image_data_refresh"],
         "refresh_dags": ["image_data_refresh", "audio_data_refresh"],
         "waiting_operators": ["HttpSensor"],
     }))
@@ -134,7 +134,7 @@ async fn a_provider_dag_beside_a_waiting_refresh_blocks_before_anything_is_pause
     let (decision, _) = decided(vec![both.clone()], &[], &[], &[]).await;
     assert!(matches!(decision, Decision::Blocked(_)), "{decision:?}");
     let fake = Fake { readings: vec![both], asked: AtomicUsize::new(0), paused: vec![] };
-    let overrides = vec![Override { dag: "flickr_workflow".into(), reason: "its owner agreed".into() }];
+    let overrides = vec![Override { subject: Subject::Dag { dag: "flickr_workflow".into() }, reason: "its owner agreed".into() }];
     let parameters = Parameters { overrides, ..Parameters::default() };
     let seen = see(&fake, &service(), &parameters).await.expect("seen");
     let decision = decide("hold-dags", &seen, &[], &BTreeSet::new(), &service(), &parameters);

@@ -2,9 +2,8 @@
 
 use super::judge::Earlier;
 use crate::adapters::ServiceError;
-use crate::adapters::registry::{Manifest, airflow_version};
 use crate::event::Refusal;
-use crate::facts::{Fact, ImageFact, RunningFact};
+use crate::facts::Fact;
 use crate::release;
 use crate::step::{Finding, Look, Trouble};
 use crate::steps::running::{Running, running_tag};
@@ -43,25 +42,6 @@ pub(super) fn teach_running(mut finding: Finding, running: Running) -> Finding {
         Some(fact) => finding.learned(Fact::Running(fact)),
         None => finding,
     }
-}
-
-/// `None` where it is not known which tag runs, or that is not on the registry any more.
-pub(super) type RunningImage = Option<(ImageFact, Manifest)>;
-
-/// The image that runs now, by its tag.
-pub(super) async fn running_image(
-    look: &Look<'_>,
-    running: Option<&RunningFact>,
-) -> Result<RunningImage, ServiceError> {
-    let (Some(running), Some(registry)) = (running, &look.runbook.registry) else { return Ok(None) };
-    let reader = &look.readers.registry;
-    let Some(manifest) = reader.manifest(&registry.image, &running.tag).await? else { return Ok(None) };
-    let airflow_version = match &look.facts.running_image {
-        Some(known) if known.tag == running.tag => known.airflow_version.clone(),
-        _ => airflow_version(&reader.environment(&registry.image, &manifest.digest).await?),
-    };
-    let digest = manifest.digest.clone();
-    Ok(Some((ImageFact { tag: running.tag.clone(), digest, airflow_version }, manifest)))
 }
 
 /// The newest release on the registry that is older than `tag`.

@@ -6,6 +6,7 @@ use crate::adapters::registry::Manifest;
 use crate::event::{Evidence, Refusal};
 use crate::facts::{ImageFact, RunningFact};
 use crate::runbook::schema::ReleaseShape;
+use crate::steps::running::same_image;
 use crate::steps::declared::short_digest;
 
 /// An earlier tag and what it points to.
@@ -58,11 +59,6 @@ pub fn judge(reading: Reading<'_>) -> Result<Vec<Evidence>, Refusal> {
     evidence.push(relation(&reading));
     evidence.extend(airflow_change(reading.airflow_version, reading.running_airflow_version));
     Ok(evidence)
-}
-
-/// Two tags are the same image if they hold the same, even under another digest.
-pub fn same_image(one: &Manifest, other: &Manifest) -> bool {
-    one.digest == other.digest || (!one.contents.is_empty() && one.contents == other.contents)
 }
 
 /// Publishing before CI pushed `latest` gives the new tag to the previous image, and nothing fails.

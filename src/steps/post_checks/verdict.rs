@@ -114,9 +114,10 @@ pub fn judge(reading: &Reading, expected: &Expected) -> Verdict {
         )),
         (Err(error), _) => unread(&mut verdict, "Airflow's version cannot be read", error),
     }
-    match (&reading.import_errors, &expected.baseline) {
+    let before = expected.baseline.as_ref().and_then(|baseline| baseline.import_errors.as_ref());
+    match (&reading.import_errors, before) {
         (Ok(now), Some(before)) => {
-            let known = |line: &&String| before.import_errors.iter().any(|it| same_import_error(it, line));
+            let known = |line: &&String| before.iter().any(|it| same_import_error(it, line));
             let new: Vec<&String> = now.iter().filter(|line| !known(line)).collect();
             if new.is_empty() {
                 verdict.well.push(format!("no new import errors ({} known)", now.len()));
@@ -200,12 +201,17 @@ fn some(lines: &[impl AsRef<str>]) -> String {
 
 /// What follows from a verdict at this moment.
 pub fn decide(verdict: &Verdict, times: &Times) -> Next {
+    let booted = times.now >= times.boot_until;
     if !verdict.bad.is_empty() {
-        return Next::Unhealthy(verdict.bad.iter().chain(&verdict.unwell).cloned().collect::<Vec<_>>().join("; "));
+        let seen = verdict.bad.iter().chain(&verdict.unwell).cloned().collect::<Vec<_>>().join("; ");
+        // What else is wrong is only known once it had its time to boot.
+        return match verdict.unwell.is_empty() || booted {
+            true => Next::Unhealthy(seen),
+            false => Next::Wait(format!("production to boot ({seen})")),
+        };
     }
     if !verdict.unwell.is_empty() {
         let seen = verdict.unwell.join("; ");
-        let booted = times.now >= times.boot_until;
         // Once it was well, a single failed look is no verdict.
         let lasting = times.soak_until.is_none()
             || times.unwell_since.is_none_or(|since| times.now.duration_since(since).unsigned_abs() >= times.grace);

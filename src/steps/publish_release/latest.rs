@@ -1,12 +1,16 @@
 //! Whether `latest` is the image of the newest build of main: publishing aliases whatever `latest` is at that moment.
 //!
-//! Pure. CI pushes `latest` and a commit tag only where paths of the image changed, so the newest build *that made an
-//! image* is looked for, and a change that should have made one and did not is told.
+//! Pure. CI pushes `latest` and a commit tag only where a push touched the image's paths, so the newest commit that
+//! touches any of them is looked for; a change that should have made an image and did not is reported.
 
-use crate::adapters::github::WorkflowRun;
+use crate::adapters::github::{Commit, Job, WorkflowRun};
 use crate::adapters::registry::Manifest;
 use crate::event::Refusal;
 use crate::steps::declared::{short_commit, short_digest};
+
+/// Commits, and builds where the newest commit has none of its own, whose image is asked for.
+const TOUCHING: usize = 5;
+const BUILDS: usize = 30;
 
 /// A commit of main whose image may be the newest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,9 +22,36 @@ pub struct Candidate {
     pub build: Option<(String, String)>,
 }
 
-/// Builds of main that are not over. An older one counts too: it may push `latest` after a newer one.
-pub fn pending(runs: &[WorkflowRun]) -> Vec<&WorkflowRun> {
-    of_main(runs).into_iter().filter(|run| run.status != "completed").collect()
+/// The commits of several lists, one per path, as one list: newest first, each once.
+pub fn by_time(touching: Vec<Vec<Commit>>) -> Vec<Commit> {
+    let mut all: Vec<Commit> = Vec::new();
+    for commit in touching.into_iter().flatten() {
+        if !all.iter().any(|other| other.sha == commit.sha) {
+            all.push(commit);
+        }
+    }
+    all.sort_by_key(|commit| std::cmp::Reverse(commit.at));
+    all
+}
+
+/// Runs that are not completed and may still move `latest`. An older one counts too: it may push after a newer one.
+///
+/// A push whose commits touch none of the image's paths makes no image. A dispatched run makes one from whatever branch it
+/// was started on.
+pub fn pending<'r>(runs: &'r [WorkflowRun], touching: &[Commit]) -> Vec<&'r WorkflowRun> {
+    let built = |commit: &Commit| runs.iter().any(|run| run.head_sha == commit.sha);
+    let may_push = |run: &WorkflowRun| {
+        let touches = touching.iter().any(|commit| commit.sha == run.head_sha);
+        // A push of several commits is built at its last one, which need not be the one that touches.
+        let may_hold = touching.first().is_some_and(|newest| !built(newest) && run.created_at >= newest.at);
+        run.event == "workflow_dispatch" || touching.is_empty() || touches || may_hold
+    };
+    of_main(runs).into_iter().filter(|run| run.status != "completed").filter(|run| may_push(run)).collect()
+}
+
+/// Whether the job that pushes the image is over in a run that is not: then the rest of it cannot move `latest`.
+pub fn pushed(jobs: &[Job], publish_job: &str) -> bool {
+    jobs.iter().any(|job| job.name == publish_job && job.status == "completed")
 }
 
 /// Runs of a fork's pull request carry the fork's branch name, which may be `main` too.
@@ -30,39 +61,32 @@ fn of_main(runs: &[WorkflowRun]) -> Vec<&WorkflowRun> {
     runs
 }
 
-/// Commits to look for on the registry, newest first. `touching` is one list per path of the image, newest first;
-/// empty where the runbook names no path.
-///
-/// A push of several commits is built at its last one, which need not touch the path: so where the newest touching
-/// commit has no build of its own, every recent build is a candidate.
-pub fn candidates(runs: &[WorkflowRun], touching: &[Vec<String>]) -> Vec<Candidate> {
-    const NEWEST: usize = 3;
-    const TOUCHING: usize = 5;
-    const AT_MOST: usize = 30;
-    let builds = of_main(runs);
-    let touches = |commit: &str| touching.iter().flatten().any(|other| other == commit);
-    let built = |commit: &str| builds.iter().any(|run| run.head_sha == commit);
-    let every =
-        touching.is_empty() || touching.iter().filter_map(|commits| commits.first()).any(|commit| !built(commit));
+/// Commits to look for on the registry, newest first. `touching` is newest first, and empty where the runbook names no
+/// path: then every recent build is a candidate.
+pub fn candidates(runs: &[WorkflowRun], touching: &[Commit]) -> Vec<Candidate> {
+    let builds: Vec<&WorkflowRun> = of_main(runs).into_iter().filter(|run| run.event != "workflow_dispatch").collect();
+    let build_of = |commit: &str| builds.iter().find(|run| run.head_sha == commit).copied();
+    let candidate = |commit: &str, touches: bool| Candidate {
+        commit: commit.to_owned(),
+        touches,
+        build: build_of(commit).map(|run| {
+            (run.conclusion.clone().unwrap_or_else(|| run.status.clone()), run.html_url.clone())
+        }),
+    };
+    let touches = |commit: &str| touching.iter().any(|other| other.sha == commit);
+    let newest = touching.first();
+    // The newest commit came in a push that was built at another one: any build since then may hold it.
+    let inside = newest.is_none_or(|newest| build_of(&newest.sha).is_none());
+    let since = builds.iter().filter(|run| newest.is_none_or(|newest| run.created_at >= newest.at));
     let mut chosen: Vec<Candidate> = Vec::new();
-    let mut touched = 0;
-    for (index, run) in builds.iter().enumerate() {
-        let touch = touches(&run.head_sha);
-        let wanted = every || index < NEWEST || (touch && touched < TOUCHING);
-        if !wanted || chosen.len() == AT_MOST || chosen.iter().any(|other| other.commit == run.head_sha) {
-            continue;
+    for run in since.take(if inside { BUILDS } else { 0 }) {
+        if !chosen.iter().any(|other| other.commit == run.head_sha) {
+            chosen.push(candidate(&run.head_sha, touches(&run.head_sha)));
         }
-        touched += usize::from(touch);
-        let conclusion = run.conclusion.clone().unwrap_or_else(|| run.status.clone());
-        chosen.push(Candidate {
-            commit: run.head_sha.clone(),
-            touches: touch,
-            build: Some((conclusion, run.html_url.clone())),
-        });
     }
-    for commit in touching.iter().flat_map(|commits| commits.iter().take(TOUCHING)) {
-        if every && !chosen.iter().any(|other| &other.commit == commit) {
-            chosen.push(Candidate { commit: commit.clone(), touches: true, build: None });
+    for commit in touching.iter().take(TOUCHING) {
+        if !chosen.iter().any(|other| other.commit == commit.sha) {
+            chosen.push(candidate(&commit.sha, true));
         }
     }
     chosen
@@ -82,6 +106,20 @@ pub enum NotLatest {
     Refused(Refusal),
     /// Cannot be told from what GitHub and the registry say.
     Unknown(Refusal),
+}
+
+impl NotLatest {
+    pub fn refusal(&self) -> &Refusal {
+        match self {
+            Self::Refused(refusal) | Self::Unknown(refusal) => refusal,
+        }
+    }
+
+    pub fn into_refusal(self) -> Refusal {
+        match self {
+            Self::Refused(refusal) | Self::Unknown(refusal) => refusal,
+        }
+    }
 }
 
 /// The commit whose image `latest` is. `built` is the manifest of the newest candidate's image.
@@ -158,6 +196,12 @@ mod tests {
         run(commit, minute, "completed", Some("success"))
     }
 
+    /// A commit one second before the build that [`run`] makes for that minute.
+    fn commit(sha: &str, minute: u32) -> Commit {
+        let at: jiff::Timestamp = format!("2024-08-22T20:{minute:02}:00Z").parse().unwrap();
+        Commit { sha: sha.into(), at: at - jiff::SignedDuration::from_secs(1) }
+    }
+
     fn commits(candidates: &[Candidate]) -> Vec<&str> {
         candidates.iter().map(|candidate| candidate.commit.as_str()).collect()
     }
@@ -173,33 +217,69 @@ mod tests {
     #[test]
     fn every_state_but_completed_is_pending_and_forks_do_not_count() {
         for status in ["queued", "in_progress", "waiting", "requested", "pending"] {
-            assert_eq!(pending(&[run("a", 2, status, None), done("b", 1)]).len(), 1, "{status}");
+            assert_eq!(pending(&[run("a", 2, status, None), done("b", 1)], &[]).len(), 1, "{status}");
         }
         let mut fork = run("a", 2, "in_progress", None);
         fork.event = "pull_request".into();
-        assert!(pending(&[fork, done("b", 1)]).is_empty());
+        assert!(pending(&[fork, done("b", 1)], &[]).is_empty());
     }
 
     #[test]
-    fn builds_that_touch_the_image_are_candidates_and_the_three_newest() {
+    fn only_a_run_that_can_still_move_latest_is_waited_for() {
+        let touching = [commit("image", 3), commit("older", 1)];
+        let built = |other: WorkflowRun| [other, done("image", 3)];
+        assert!(pending(&built(run("docs", 5, "in_progress", None)), &touching).is_empty(), "touches nothing");
+        assert_eq!(pending(&built(run("older", 5, "in_progress", None)), &touching).len(), 1, "built again");
+        let mut dispatched = run("branch", 5, "queued", None);
+        dispatched.event = "workflow_dispatch".into();
+        assert_eq!(pending(&built(dispatched), &touching).len(), 1, "from any branch");
+        // The newest commit has no build of its own, so it may be inside this push.
+        assert_eq!(pending(&[run("docs", 5, "in_progress", None)], &touching).len(), 1);
+        assert!(pending(&[run("docs", 2, "in_progress", None)], &touching).is_empty(), "began before it");
+    }
+
+    #[test]
+    fn a_run_whose_image_is_pushed_moves_nothing_any_more() {
+        let job = |name: &str, status: &str, conclusion: Option<&str>| Job {
+            name: name.into(),
+            status: status.into(),
+            conclusion: conclusion.map(Into::into),
+        };
+        let publish = "Publish Docker images (catalog)";
+        let staging = job("Deploy staging", "in_progress", None);
+        assert!(pushed(&[job(publish, "completed", Some("success")), staging.clone()], publish));
+        assert!(pushed(&[job(publish, "completed", Some("skipped"))], publish), "its filter did not match");
+        assert!(!pushed(&[job(publish, "queued", None), staging.clone()], publish));
+        assert!(!pushed(&[staging], publish), "not begun");
+    }
+
+    #[test]
+    fn commits_of_several_paths_are_one_list_by_time() {
+        let lists = vec![vec![commit("c", 4), commit("a", 1)], vec![commit("d", 5), commit("c", 4), commit("b", 2)]];
+        let shas: Vec<String> = by_time(lists).into_iter().map(|commit| commit.sha).collect();
+        assert_eq!(shas, ["d", "c", "b", "a"]);
+    }
+
+    #[test]
+    fn the_newest_commits_that_touch_the_image_are_candidates() {
         let runs: Vec<WorkflowRun> = (1..=9).map(|minute| done(&format!("c{minute}"), minute)).collect();
-        let touching = [vec!["c5".into(), "c2".into()]];
-        assert_eq!(commits(&candidates(&runs, &touching)), ["c9", "c8", "c7", "c5", "c2"]);
+        let touching = [commit("c5", 5), commit("c2", 2)];
+        assert_eq!(commits(&candidates(&runs, &touching)), ["c5", "c2"]);
+        assert_eq!(candidates(&runs, &[]).len(), 9, "without paths every build is one");
     }
 
     #[test]
     fn a_push_of_several_commits_is_built_at_its_last() {
         let runs: Vec<WorkflowRun> = (1..=9).map(|minute| done(&format!("c{minute}"), minute)).collect();
-        let found = candidates(&runs, &[vec!["inside-the-push".into()]]);
-        assert_eq!(found.len(), 10);
-        assert_eq!(found.last().map(|last| last.commit.as_str()), Some("inside-the-push"));
+        let found = candidates(&runs, &[commit("inside-the-push", 7), commit("c2", 2)]);
+        assert_eq!(commits(&found), ["c9", "c8", "c7", "inside-the-push", "c2"]);
     }
 
     #[test]
     fn latest_is_the_newest_build_even_if_wrapped_anew() {
         let runs = [done("docs", 3), done("new", 2), done("old", 1)];
-        let found = candidates(&runs, &[vec!["new".into(), "old".into()]]);
-        let digests = some(&[None, Some("sha256:n"), Some("sha256:o")]);
+        let found = candidates(&runs, &[commit("new", 2), commit("old", 1)]);
+        let digests = some(&[Some("sha256:n"), Some("sha256:o")]);
         let built = manifest("sha256:n", &["sha256:child"]);
         for latest in [manifest("sha256:n", &[]), manifest("sha256:wrapped", &["sha256:child"])] {
             assert_eq!(judge(&found, &digests, Some(&latest), Some(&built)), Ok("new"));
@@ -209,7 +289,7 @@ mod tests {
     /// Trap 9: publishing before CI pushed `latest` gives the tag to the previous image, and nothing fails.
     #[test]
     fn latest_on_an_older_image_is_refused() {
-        let found = candidates(&[done("new", 2), done("old", 1)], &[vec!["new".into(), "old".into()]]);
+        let found = candidates(&[done("new", 2), done("old", 1)], &[commit("new", 2), commit("old", 1)]);
         let digests = some(&[Some("sha256:n"), Some("sha256:o")]);
         let latest = manifest("sha256:o", &["sha256:old"]);
         let built = manifest("sha256:n", &["sha256:new"]);
@@ -222,7 +302,7 @@ mod tests {
     #[test]
     fn a_failed_build_of_a_change_is_refused_though_latest_is_the_newest_image() {
         let runs = [run("new", 2, "completed", Some("failure")), done("old", 1)];
-        let found = candidates(&runs, &[vec!["new".into(), "old".into()]]);
+        let found = candidates(&runs, &[commit("new", 2), commit("old", 1)]);
         let latest = manifest("sha256:o", &[]);
         let Err(NotLatest::Refused(refusal)) = judge(&found, &some(&[None, Some("sha256:o")]), Some(&latest), None)
         else {

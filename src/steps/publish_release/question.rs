@@ -1,6 +1,5 @@
 //! What is asked before publishing, and whether it still holds after the yes. Pure.
 
-use super::latest;
 use crate::adapters::github::{Release, WorkflowRun};
 use crate::adapters::registry::Manifest;
 use crate::event::{Question, Refusal, Strength};
@@ -11,9 +10,18 @@ const NOTES_SHOWN: usize = 25;
 /// What the registry and the builds say of `latest`.
 pub struct LatestImage {
     pub manifest: Manifest,
-    /// The commit that it was built from.
-    pub commit: String,
+    pub commit: LatestCommit,
     pub airflow_version: Option<String>,
+    /// How far it is from the image that runs, one line each.
+    pub distance: Vec<String>,
+}
+
+/// The commit that `latest` was built from.
+pub enum LatestCommit {
+    Known(String),
+    /// Someone decided to publish `latest` although it is not the newest build's image, or that is not known; what is
+    /// wrong with it, and why all the same.
+    Overridden(String),
 }
 
 /// Names what is approved: this draft, with these notes, on this image.
@@ -31,14 +39,21 @@ pub fn ask(step: &str, draft: &Release, tag: &str, image: &LatestImage, workflow
     let mut summary = vec![
         format!("Publishes the draft {} ({}).", draft.tag_name, draft.html_url),
         format!(
-            "The image latest ({}), built from {}, Airflow {}, becomes {tag}.",
+            "The image latest ({}){}, Airflow {}, becomes {tag}.",
             short_digest(&image.manifest.digest),
-            short_commit(&image.commit),
+            match &image.commit {
+                LatestCommit::Known(commit) => format!(", built from {}", short_commit(commit)),
+                LatestCommit::Overridden(_) => String::new(),
+            },
             image.airflow_version.as_deref().unwrap_or("not known")
         ),
         format!("Starts the workflow {workflow}, which tags the image and opens the changelog pull request."),
         "A release cannot be unpublished.".to_owned(),
     ];
+    summary.extend(image.distance.iter().cloned());
+    if let LatestCommit::Overridden(what) = &image.commit {
+        summary.push(format!("OVERRIDDEN: latest is published as it is: {what}"));
+    }
     if !expected {
         summary.push(format!("Note: {}.", name_differs(draft)));
     }
@@ -61,7 +76,7 @@ pub fn ask(step: &str, draft: &Release, tag: &str, image: &LatestImage, workflow
 pub fn still_as_approved(
     draft: &Release,
     latest: &str,
-    runs: &[WorkflowRun],
+    pending: &[WorkflowRun],
     question: &Question,
 ) -> Result<(), Vec<Refusal>> {
     let next = || "nothing was published; run again and read the new question".to_owned();
@@ -78,8 +93,8 @@ pub fn still_as_approved(
         );
         refusals.push(Refusal { what, next: next() });
     }
-    if let Some(run) = latest::pending(runs).first() {
-        let what = format!("CI began to build main since the question was asked ({})", run.html_url);
+    if let Some(run) = pending.first() {
+        let what = format!("CI began to build an image since the question was asked ({})", run.html_url);
         refusals.push(Refusal { what, next: next() });
     }
     if refusals.is_empty() { Ok(()) } else { Err(refusals) }
@@ -95,8 +110,9 @@ mod tests {
     fn image() -> LatestImage {
         LatestImage {
             manifest: Manifest { digest: format!("sha256:{}", "a".repeat(64)), contents: vec![] },
-            commit: "0123456789abcdef0123456789abcdef01234567".into(),
+            commit: LatestCommit::Known("0123456789abcdef0123456789abcdef01234567".into()),
             airflow_version: Some("2.10.1".into()),
+            distance: vec!["2 commits lie between".into()],
         }
     }
 
@@ -120,6 +136,7 @@ mod tests {
             "Airflow 2.10.1",
             "becomes rel-2024.08.22.20.53.01",
             "tag.yml",
+            "2 commits lie between",
             "cannot be unpublished",
             "- change 25",
             "… and 15 more lines",
@@ -179,6 +196,6 @@ mod tests {
             created_at: "2024-08-22T20:53:00Z".parse().unwrap(),
         };
         let refusals = still_as_approved(&draft, &latest(), &[build], &asked(&draft)).unwrap_err();
-        assert!(refusals[0].what.contains("CI began to build main"));
+        assert!(refusals[0].what.contains("CI began to build an image"));
     }
 }

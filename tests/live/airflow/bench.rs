@@ -60,9 +60,9 @@ impl Bench {
         Self {
             readers: Readers {
                 github: Arc::new(GithubClient::new("http://127.0.0.1:9", None).unwrap()),
-                registry: Arc::new(Absent),
+                registry: Arc::new(Absent::default()),
                 airflow: Arc::new(airflow),
-                sentry: Arc::new(Absent),
+                sentry: None,
                 checkout: Arc::new(Checkout::new(options.clone())),
                 lock: Arc::new(GitRefLock::new(options, None)),
                 commands,

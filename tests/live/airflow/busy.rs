@@ -1,7 +1,7 @@
 //! While everything runs: all of it is read, and judged alike whichever version said it.
 
 use catalog_deploy::adapters::airflow::{Activity, AirflowRead, AirflowWrite};
-use catalog_deploy::facts::Override;
+use catalog_deploy::facts::{Override, Subject};
 use catalog_deploy::step::{Decision, Trouble};
 use catalog_deploy::steps::dag_rules::{Reason, Rules, Running, Verdict, judge};
 use catalog_deploy::steps::dags_clear::DagsClear;
@@ -103,7 +103,7 @@ pub async fn cases(airflow: &Airflow, gate: &Gate, cases: &mut Cases) {
         assert_eq!(lines(&judge(&only(&activity, dags), &rules, &[])), expected, "{dags:?}");
         cases.passed(&format!("the verdict over {dags:?}"));
     }
-    let given = [Override { dag: "long_task".into(), reason: "agreed with its owner".into() }];
+    let given = [Override { subject: Subject::Dag { dag: "long_task".into() }, reason: "agreed with its owner".into() }];
     let verdict = judge(&only(&activity, &["long_task"]), &rules, &given);
     assert!(verdict.clear());
     assert_eq!(verdict.allowed(), ["long_task: overridden, agreed with its owner"]);
@@ -147,7 +147,7 @@ async fn moves_on(airflow: &Airflow, gate: &Gate, cases: &mut Cases) {
     assert!(!client.set_paused(DAG, false).await.unwrap().is_paused);
     cases.passed("one that we paused and that moved on is to be unpaused");
 
-    bench.service().known_dag = "renamed_since".into();
+    bench.service().known_dag = vec!["renamed_since".into()];
     let trouble = bench.observe(&DagsClear::new()).await.unwrap_err();
     assert!(matches!(&trouble, Trouble::Service(error) if error.credentials()), "{trouble}");
     assert!(trouble.to_string().contains("known_dag"), "{trouble}");

@@ -34,10 +34,12 @@ async fn every_example_is_understood() {
         assert_eq!(github.release(REPO, 1).await.unwrap().name.as_deref(), Some("v1.0.0"));
         let runs = github.workflow_runs(REPO, "ci.yml", &RunFilter::default()).await.unwrap();
         assert_eq!((runs[0].id, &*runs[0].event, &*runs[0].status), (30_433_642, "push", "queued"));
+        let commits = github.commits_touching(REPO, "master", "a").await.unwrap();
         assert_eq!(
-            github.commits_touching(REPO, "master", "a").await.unwrap(),
-            ["6dcb09b5b57875f334f61aebed695e2e4193db5e"]
+            (&*commits[0].sha, commits[0].at.to_string().as_str()),
+            ("6dcb09b5b57875f334f61aebed695e2e4193db5e", "2011-04-14T16:00:49Z")
         );
+        assert!(!github.jobs(REPO, 1).await.unwrap()[0].name.is_empty());
         let open = github.open_pull_requests(REPO).await.unwrap();
         assert_eq!(
             (open[0].number, &*open[0].state, &*open[0].head_ref, &*open[0].author),

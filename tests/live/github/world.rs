@@ -68,12 +68,12 @@ impl Place {
             let _branch =
                 github.pull_requests_of_branch(APP, &format!("changelog/{}", release.tag_name)).await.unwrap();
             for reference in ["main", &release.tag_name] {
-                let _file = github.file_at(APP, "catalog/requirements_prod.txt", reference).await.unwrap();
+                let _file = github.file_at(APP, "catalog/requirements-prod.txt", reference).await.unwrap();
                 let _none = github.file_at(APP, "no/such file#?.txt", reference).await.unwrap();
             }
         }
         for commit in github.commits_touching(APP, "main", "catalog").await.unwrap().into_iter().take(3) {
-            let _checks = github.checks(APP, &commit).await.unwrap();
+            let _checks = github.checks(APP, &commit.sha).await.unwrap();
         }
         for repository in [APP, INFRA] {
             let _may = github.permissions(repository).await.unwrap();
@@ -152,7 +152,7 @@ async fn what_only_people_ask_the_world_is_as_described() {
         format!("/repos/{APP}/releases/tags/none"),
         format!("/repos/{APP}/actions/runs?per_page=2"),
         format!("/repos/{APP}/actions/workflows/{WORKFLOW}/runs?status=success&per_page=1&page=2"),
-        format!("/repos/{APP}/contents/catalog/requirements_prod.txt"),
+        format!("/repos/{APP}/contents/catalog/requirements-prod.txt"),
         format!("/repos/{APP}/pulls?state=closed&base=main"),
         format!("/repos/{APP}/pulls/99999"),
         format!("/repos/{APP}/pulls/99999/files"),

@@ -160,29 +160,11 @@ impl LockRead for Hands {
 
 #[async_trait]
 impl LockWrite for Hands {
-    /// As the real one: a lost answer is resolved by reading once more.
     async fn take(&self, record: &LockRecord) -> Result<Taken> {
-        let run = record.run.clone();
-        let pushed = self
-            .git("push the lock", true, |world| {
-                if let Some(held) = &world.lock {
-                    return Ok(Taken::Theirs(held.clone()));
-                }
-                let mut lock = infra::lock_of(&run, world.now, world.locks_made);
-                lock.record = LockRecord { nonce: lock.commit.clone(), ..record.clone() };
-                world.set_lock(Actor::Run(world.process), Some(lock.clone()));
-                Ok(Taken::Ours(lock))
-            })
-            .await;
-        let error = match pushed {
-            Err(error) if !error.surely_refused() => error,
-            known => return known,
-        };
-        match self.holder().await {
-            Ok(Some(found)) if found.record.run == record.run => Ok(Taken::Ours(found)),
-            Ok(Some(found)) => Ok(Taken::Theirs(found)),
-            Ok(None) | Err(_) => Err(error),
-        }
+        self.swap(None, record).await
+    }
+    async fn replace(&self, commit: &str, record: &LockRecord) -> Result<Taken> {
+        self.swap(Some(commit), record).await
     }
     /// As the real one: a lost answer is resolved by looking once more.
     async fn free(&self, commit: &str) -> Result<bool> {
@@ -203,6 +185,36 @@ impl LockWrite for Hands {
             Ok(None) => Ok(true),
             Ok(Some(now)) if now.commit != commit => Ok(false),
             Ok(Some(_)) | Err(_) => Err(error),
+        }
+    }
+}
+
+impl Hands {
+    /// As the real one: a lost answer is resolved by reading once more.
+    async fn swap(&self, expected: Option<&str>, record: &LockRecord) -> Result<Taken> {
+        let run = record.run.clone();
+        let pushed = self
+            .git("push the lock", true, |world| {
+                match (&world.lock, expected) {
+                    (None, None) => {}
+                    (Some(held), Some(expected)) if held.commit == expected => {}
+                    (Some(held), _) => return Ok(Taken::Theirs(held.clone())),
+                    (None, Some(_)) => return Err(Cause::Refused("the lock was freed meanwhile".into())),
+                }
+                let mut lock = infra::lock_of(&run, world.now, world.locks_made);
+                lock.record = LockRecord { nonce: lock.commit.clone(), ..record.clone() };
+                world.set_lock(Actor::Run(world.process), Some(lock.clone()));
+                Ok(Taken::Ours(lock))
+            })
+            .await;
+        let error = match pushed {
+            Err(error) if !error.surely_refused() => error,
+            known => return known,
+        };
+        match self.holder().await {
+            Ok(Some(found)) if found.record.run == record.run => Ok(Taken::Ours(found)),
+            Ok(Some(found)) => Ok(Taken::Theirs(found)),
+            Ok(None) | Err(_) => Err(error),
         }
     }
 }

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use catalog_deploy::adapters::Cause;
 use catalog_deploy::adapters::github::{
+    Commit, Job,
     ChangedFile, CheckRun, GithubRead, GithubWrite, NewPullRequest, Permissions, PullRequest, Release, Result, Review,
     RunFilter, WorkflowRun,
 };
@@ -49,8 +50,12 @@ impl GithubRead for Hands {
         })
         .await
     }
-    async fn commits_touching(&self, _: &str, _: &str, path: &str) -> Result<Vec<String>> {
-        self.github(format!("GET commits of {path}"), false, |_| Ok(vec!["commit-new".into()])).await
+    async fn jobs(&self, _: &str, run: u64) -> Result<Vec<Job>> {
+        self.github(format!("GET jobs of {run}"), false, |_| Ok(Vec::new())).await
+    }
+    async fn commits_touching(&self, _: &str, _: &str, path: &str) -> Result<Vec<Commit>> {
+        let commit = Commit { sha: "commit-new".into(), at: jiff::Timestamp::UNIX_EPOCH };
+        self.github(format!("GET commits of {path}"), false, |_| Ok(vec![commit])).await
     }
     async fn pull_requests_of_branch(&self, repo: &str, branch: &str) -> Result<Vec<PullRequest>> {
         self.github(format!("GET pulls of {branch}"), false, |world| {

@@ -25,7 +25,7 @@ pub fn world(sim: &Arc<Sim>) -> World {
         hands.clone(),
         hands.clone(),
         hands.clone(),
-        hands.clone(),
+        Some(hands.clone()),
         hands.clone(),
         hands.clone(),
         hands,

@@ -43,6 +43,10 @@ pub(super) fn run(args: &[String]) -> Result<(), Failure> {
             say("default\n");
             Ok(())
         }
+        "state" if file.as_ref().is_some_and(|it| it.ends_with("pull")) => {
+            say(&std::fs::read_to_string(directory.join("terraform.tfstate")).unwrap_or_default());
+            Ok(())
+        }
         "plan" => {
             let plan = plan::make(&directory, option("-target=").as_deref())?;
             say(&plan.text());

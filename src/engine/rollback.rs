@@ -1,0 +1,66 @@
+//! Going back to what ran before, offered as soon as production turns out to be unhealthy.
+
+use std::sync::PoisonError;
+
+use crate::event::Event;
+use crate::facts::{Facts, RunningFact};
+use crate::step::Trouble;
+
+use super::run::Run;
+
+impl Run<'_> {
+    /// Where this run's choice to roll back is remembered for whoever started it.
+    pub(super) fn rolls_back(&self) -> Option<String> {
+        self.roll_back_to.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// At a terminal: offers to go back to what ran before, at once, before anything else is asked.
+    pub(super) async fn offer_rollback(&self, why: &str) -> Result<(), Trouble> {
+        let facts = self.recorder.state().facts;
+        let Some(running) = back_to(&facts).filter(|_| self.deployed()) else { return Ok(()) };
+        let tag = running.tag.clone();
+        let schema = schema_warning(&facts).map(|warning| format!(". {warning}")).unwrap_or_default();
+        let told = format!("{tag} ran before this deploy ({}){schema}", running.source);
+        let options = [
+            format!("Roll back to {tag} now"),
+            "Continue with the remaining steps".to_owned(),
+            "Stop here; `catalog-deploy resume` continues later".to_owned(),
+        ];
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        if !self.prompt.attended() {
+            return Ok(());
+        }
+        self.recorder.tell(Event::Warned { text: told });
+        let text = format!("Production is unhealthy: {why}. What next?");
+        match self.unless_stopped(async { Ok(self.prompt.choose(&text, &options).await?) }).await? {
+            Some(0) => {
+                *self.roll_back_to.lock().unwrap_or_else(PoisonError::into_inner) = Some(tag);
+                Ok(())
+            }
+            Some(2) => Err(Trouble::Stopped),
+            _ if self.stop.wanted() => Err(Trouble::Stopped),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What may be offered at a keystroke: a tag that surely ran, and is another one than the one just deployed. One that is
+/// only inferred (from main, from an open pull request) is for a person to name.
+pub(super) fn back_to(facts: &Facts) -> Option<&RunningFact> {
+    let deployed = facts.target.as_ref().map(|target| &target.tag);
+    facts.running.as_ref().filter(|running| running.certain && Some(&running.tag) != deployed)
+}
+
+/// What going back means for Airflow's database; `None` where both versions are known to be the same.
+pub fn schema_warning(facts: &Facts) -> Option<String> {
+    let now = facts.image.as_ref().and_then(|image| image.airflow_version.as_deref());
+    let before = facts.running_image.as_ref().and_then(|image| image.airflow_version.as_deref());
+    match (now, before) {
+        (Some(now), Some(before)) if now.trim_start_matches('v') == before.trim_start_matches('v') => None,
+        (Some(now), Some(before)) => Some(format!(
+            "Airflow goes back from {now} to {before}; the database schema was upgraded and does not go back by itself"
+        )),
+        _ => Some("The Airflow versions of both images are not known; the database schema may have been upgraded".into()),
+    }
+}
+
