@@ -415,10 +415,9 @@ pub trait Step: Send + Sync {
     async fn settle(&self, look: Look<'_>) -> Result<Settled, Trouble> {
         let finding = self.observe(look).await?;
         Ok(match finding.decision {
-            Decision::Satisfied
-            | Decision::Unhealthy(_)
-            | Decision::Inconclusive(_)
-            | Decision::Unfinished(_) => Settled::TookEffect(finding.learned),
+            Decision::Satisfied | Decision::Unhealthy(_) | Decision::Inconclusive(_) | Decision::Unfinished(_) => {
+                Settled::TookEffect(finding.learned)
+            }
             Decision::Change(_) | Decision::Ask(_) => Settled::NoEffect,
             Decision::Wait(wait) => Settled::UnderWay(wait),
             Decision::Unknown(refusal) => Settled::Unknown(refusal),

@@ -174,7 +174,12 @@ mod tests {
     #[test]
     fn nothing_is_offered_for_other_ends() {
         let failed = Outcome::new(1, "step-failed", "");
-        let applied = AppliedFact { ended_at: jiff::Timestamp::UNIX_EPOCH, airflow_clock_skew_ms: 0, changed: true, unverified: None };
+        let applied = AppliedFact {
+            ended_at: jiff::Timestamp::UNIX_EPOCH,
+            airflow_clock_skew_ms: 0,
+            changed: true,
+            unverified: None,
+        };
         assert_eq!(offers(&state(None, vec![]), &failed), [], "never tried");
         assert_eq!(offers(&state(Some(Ended::InDoubt { why: "?".into() }), vec![]), &failed), [], "in doubt");
         assert_eq!(offers(&state(Some(Ended::Done), vec![Fact::Applied(applied)]), &failed), [], "a later step failed");

@@ -333,7 +333,10 @@ impl Session {
                 refusal
                     .next(format!("go on with it: catalog-deploy resume {}", state.run))
                     .next(format!("give it up: catalog-deploy restore {}", state.run))
-                    .next(format!("or roll back, which takes over what it holds: catalog-deploy {} --tag TAG", state.runbook))
+                    .next(format!(
+                        "or roll back, which takes over what it holds: catalog-deploy {} --tag TAG",
+                        state.runbook
+                    ))
             };
             Open { refusal, run: (!run.busy).then_some(run) }
         }))

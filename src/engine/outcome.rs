@@ -247,7 +247,8 @@ pub fn judge(state: &RunState, failures: Vec<Failure>, kept: &[(Held, String)], 
         outcome.reason = "not-given-back";
         outcome = outcome.next(format!("catalog-deploy restore {}", state.run));
         if deployed && let Some(running) = back_to(&state.facts) {
-            outcome = outcome.next(format!("to roll back, which takes over what is held, {}", roll_back(state, running)));
+            outcome =
+                outcome.next(format!("to roll back, which takes over what is held, {}", roll_back(state, running)));
         }
     } else if !matches!(outcome.exit, 0 | 7 | 128..) && state.open() {
         outcome = outcome.next(format!("to give the run up instead: catalog-deploy restore {}", state.run));

@@ -60,7 +60,8 @@ pub fn schema_warning(facts: &Facts) -> Option<String> {
         (Some(now), Some(before)) => Some(format!(
             "Airflow goes back from {now} to {before}; the database schema was upgraded and does not go back by itself"
         )),
-        _ => Some("The Airflow versions of both images are not known; the database schema may have been upgraded".into()),
+        _ => {
+            Some("The Airflow versions of both images are not known; the database schema may have been upgraded".into())
+        }
     }
 }
-

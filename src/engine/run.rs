@@ -218,7 +218,7 @@ impl<'a> Run<'a> {
             _ => judge(&state, failures, &kept, self.stop),
         }
         .with_options(&self.options);
-        let through = matches!(outcome.exit, 0 | 7) && state.undone().is_empty() && roll_back.is_none();
+        let through = state.went_through(outcome.exit) && roll_back.is_none();
         // The runbook's own words on whom to tell, where production may suffer.
         if let Some(incident) = &self.runbook.incident
             && matches!(outcome.exit, 1 | 7 | 9)
@@ -259,7 +259,6 @@ impl<'a> Run<'a> {
         });
         outcome
     }
-
 }
 
 /// A bug in a step, as the end of it.

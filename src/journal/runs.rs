@@ -125,7 +125,8 @@ impl Runs {
         let mut stored = self.load_alone(run)?;
         if stored.state.closed.is_none() {
             let others = self.names()?.into_iter().filter(|name| name != run);
-            let other = others.filter_map(|name| self.load_alone(&name).ok()).find(|other| other.state.has_taken_over(run));
+            let other =
+                others.filter_map(|name| self.load_alone(&name).ok()).find(|other| other.state.has_taken_over(run));
             stored.state.closed = other.map(|other| taken_over_by(&other.state.run));
         }
         Ok(stored)

@@ -361,8 +361,13 @@ mod tests {
 23:02:11 [ 3/ 7] image: waiting for ghcr.io to have rel-2024.09.09.23.00.57, 31s of 30m
 "###);
         assert!(told(&events, Verbosity::Verbose).contains("checkout: nothing to do"));
-        let stopped =
-            Event::RunFinished { exit: 130, reason: "interrupted".into(), message: "stopped".into(), next: vec![], findings: vec![] };
+        let stopped = Event::RunFinished {
+            exit: 130,
+            reason: "interrupted".into(),
+            message: "stopped".into(),
+            next: vec![],
+            findings: vec![],
+        };
         assert!(told(&[events[0].clone(), stamped(1, stopped)], Verbosity::Quiet).ends_with(" stopped\n"));
     }
 

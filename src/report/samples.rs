@@ -45,7 +45,10 @@ pub fn started(mode: Mode) -> Event {
         host: "laptop".into(),
         parameters: Parameters {
             tag: (mode == Mode::Rollback).then(|| "rel-2024.08.22.20.53.01".into()),
-            overrides: vec![Override { subject: Subject::Dag { dag: "batched_update".into() }, reason: "agreed with Grace".into() }],
+            overrides: vec![Override {
+                subject: Subject::Dag { dag: "batched_update".into() },
+                reason: "agreed with Grace".into(),
+            }],
             ..Parameters::default()
         },
         steps: heads(),

@@ -135,7 +135,8 @@ fn inferred(runbook: &Runbook) -> String {
     if runbook.inferred.is_empty() {
         return String::new();
     }
-    let mut text = "## Inferred, not documented\n\nCheck these against what you know, and correct the runbook.\n\n".to_owned();
+    let mut text =
+        "## Inferred, not documented\n\nCheck these against what you know, and correct the runbook.\n\n".to_owned();
     for Inferred { about, era, why } in &runbook.inferred {
         let _ = writeln!(text, "- {} ({}): {}", code(about), line(era), line(why));
     }

@@ -19,8 +19,8 @@ use jiff::Timestamp;
 use self::carry_out::{carry_out, in_words};
 use self::plan_judgement::{Judgement, judge_plan};
 use self::question::{Asked, Binding, binding, crosses_airflow_version, question};
-pub use self::resolve::{Landed, landed};
 use self::resolve::{Approved, never_converges, remember_approved, whole};
+pub use self::resolve::{Landed, landed};
 use self::terraform_says::plan_failed;
 use self::traces::latest_traces;
 use super::infrastructure::{deploy_attributes, held_at, infrastructure, literal, refused, target};
@@ -122,13 +122,8 @@ impl Apply {
             details: details.map(|file| file.display().to_string()),
         });
         if scratch.is_none() {
-            *self.ready.lock().unwrap_or_else(PoisonError::into_inner) = Some(Ready {
-                digest,
-                plan,
-                file,
-                binding,
-                apply: infrastructure.apply.clone(),
-            });
+            *self.ready.lock().unwrap_or_else(PoisonError::into_inner) =
+                Some(Ready { digest, plan, file, binding, apply: infrastructure.apply.clone() });
         }
         Ok(Finding::new(Decision::Change(asked)))
     }

@@ -157,7 +157,14 @@ pub(super) fn in_the_way(verdict: &Verdict, service: &AirflowService, parameters
         Decision::Wait(Wait { on, poll: POLL, at_most, next: next.into(), ..Wait::default() })
     } else if verdict.blocking.is_empty() {
         let on = format!("the short run of {all} to finish");
-        Decision::Wait(Wait { on, poll: POLL, at_most: service.short_wait.0, next: next.into(), refuse_after: true, ..Wait::default() })
+        Decision::Wait(Wait {
+            on,
+            poll: POLL,
+            at_most: service.short_wait.0,
+            next: next.into(),
+            refuse_after: true,
+            ..Wait::default()
+        })
     } else {
         Decision::Blocked(dag_rules::refusals(verdict))
     })

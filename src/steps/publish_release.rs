@@ -313,8 +313,7 @@ impl PublishRelease {
         let github = declared::github(look.runbook)?;
         let pending = latest::pending(runs, touching);
         let Some(job) = &self.workflows.publish_job else { return Ok(pending.into_iter().cloned().collect()) };
-        let jobs =
-            try_join_all(pending.iter().map(|run| look.readers.github.jobs(&github.repository, run.id))).await?;
+        let jobs = try_join_all(pending.iter().map(|run| look.readers.github.jobs(&github.repository, run.id))).await?;
         let open = pending.into_iter().zip(jobs).filter(|(_, jobs)| !latest::pushed(jobs, job));
         Ok(open.map(|(run, _)| run.clone()).collect())
     }

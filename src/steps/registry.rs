@@ -61,9 +61,7 @@ pub fn build(spec: &StepSpec, runbook: &Runbook) -> Arc<dyn Step> {
             Arc::new(InfrastructurePullRequest::new(branch, pull_title, pull_body))
         }
         Kind::PostChecks { boot, soak } => Arc::new(PostChecks::new(boot.0, soak.0)),
-        Kind::PersonCheck { instructions, link } => {
-            Arc::new(PersonCheck::new(spec.title.clone(), instructions, link))
-        }
+        Kind::PersonCheck { instructions, link } => Arc::new(PersonCheck::new(spec.title.clone(), instructions, link)),
         Kind::Manual { instructions } => Arc::new(Manual::new(spec.title.clone(), instructions, spec.gate)),
         Kind::Shell { check, run, undo } => Arc::new(Shell::new(spec.title.clone(), check, run, undo)),
     }

@@ -64,10 +64,7 @@ pub async fn running_tag(readers: &Readers, runbook: &Runbook) -> Result<Running
 pub type RunningImage = Option<(ImageFact, Manifest)>;
 
 /// The image that runs now, by its tag.
-pub async fn running_image(
-    look: &Look<'_>,
-    running: Option<&RunningFact>,
-) -> Result<RunningImage, ServiceError> {
+pub async fn running_image(look: &Look<'_>, running: Option<&RunningFact>) -> Result<RunningImage, ServiceError> {
     let (Some(running), Some(registry)) = (running, &look.runbook.registry) else { return Ok(None) };
     let reader = &look.readers.registry;
     let Some(manifest) = reader.manifest(&registry.image, &running.tag).await? else { return Ok(None) };

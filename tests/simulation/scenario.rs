@@ -142,7 +142,10 @@ impl Scenario {
         if rng.percent(15) {
             self.events.push((0, Event::DagStarts("flickr_workflow".into())));
             if rng.percent(50) {
-                self.parameters.overrides.push(Override { subject: Subject::Dag { dag: "flickr_workflow".into() }, reason: "it may".into() });
+                self.parameters.overrides.push(Override {
+                    subject: Subject::Dag { dag: "flickr_workflow".into() },
+                    reason: "it may".into(),
+                });
             }
             self.events.push((rng.between(1_000, 900_000), Event::DagEnds("flickr_workflow".into())));
         }

@@ -111,6 +111,7 @@ async fn each_question_goes_to_its_route() {
             "GET /repos/WordPress/openverse/releases/5",
             "GET /repos/WordPress/openverse/actions/workflows/tag.yml/runs?per_page=100&event=release&branch=main&created=%3E%3D2024-08-22T20%3A53%3A01Z",
             "GET /repos/WordPress/openverse/commits?sha=main&path=catalog&per_page=100",
+            "GET /repos/WordPress/openverse/actions/runs/7/jobs?per_page=100",
             "GET /repos/WordPress/openverse/pulls/7",
             "GET /repos/WordPress/openverse/pulls/7/files?per_page=100",
             "GET /repos/WordPress/openverse/pulls/7/reviews?per_page=100",

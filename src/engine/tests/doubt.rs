@@ -43,15 +43,16 @@ async fn what_somebody_else_did_meanwhile_is_not_given_back() {
 #[tokio::test]
 async fn where_it_cannot_be_told_whose_it_is_a_person_says_so() {
     let unknown = || Settled::OursOrTheirs(Refusal { what: "somebody did it".into(), next: "ask around".into() });
-    for (chooses, exit, gives_back) in [(Some(0), 0, true), (Some(1), 0, false), (Some(2), 9, true), (None, 9, true)] {
+    for (chooses, exit, gives_back) in [(Some(0), 0, true), (Some(1), 0, false), (Some(2), 1, true), (None, 1, true)] {
         let shared = Shared::new();
         *shared.chooses.lock().unwrap() = chooses;
         let one = Part { settles: Some(unknown()), ..part(&shared, "one").takes().does(&[Does::WorksInDoubt]) };
         let ended = carry_out(&shared, vec![one]).await;
         assert_eq!(ended.outcome.exit, exit, "{chooses:?}: {:?}", ended.outcome);
         assert_eq!(shared.log().len(), 1 + usize::from(gives_back), "{chooses:?}: {:?}", shared.log());
-        // The lock stays with the doubt.
-        assert_eq!(shared.lock.holder().is_some(), exit == 9, "{chooses:?}");
+        // Nothing of it is left once it is restored, whoever did it.
+        assert!(ended.state.in_doubt().is_empty(), "{chooses:?}");
+        assert_eq!(shared.lock.holder(), None, "{chooses:?}");
     }
 }
 

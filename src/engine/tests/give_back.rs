@@ -113,7 +113,7 @@ async fn without_a_journal_nothing_more_is_changed_and_a_person_is_told() {
     assert_eq!((ended.outcome.exit, ended.outcome.reason), (9, "not-given-back"));
     assert!(ended.outcome.message.contains("could not write the journal"), "{}", ended.outcome.message);
     assert!(!ended.outcome.message.contains("under way"), "an intent that was never written is no doubt");
-    assert!(ended.outcome.next.iter().any(|next| next.contains("free the disk")), "{:?}", ended.outcome.next);
+    assert!(ended.outcome.next.iter().any(|next| next.contains("free disk space")), "{:?}", ended.outcome.next);
     // What the disk says is what is true: one is held, and two was never begun.
     assert!(ended.state.in_doubt().is_empty());
     assert!(ended.state.held.iter().any(|held| held.id == "one"));

@@ -85,7 +85,13 @@ impl RunState {
 
     /// Went through to its end, with no step left open.
     pub fn complete(&self) -> bool {
-        self.finish.as_ref().is_some_and(|finish| finish.exit == 0 || finish.exit == 7) && self.undone().is_empty()
+        self.finish.as_ref().is_some_and(|finish| self.went_through(finish.exit))
+    }
+
+    /// Whether an end with this exit code leaves nothing for a resume. Without a deploy, what was held and is restored
+    /// counts as not done, so success is taken at its word.
+    pub fn went_through(&self, exit: u8) -> bool {
+        exit == 0 || (exit == 7 && self.undone().is_empty())
     }
 
     /// Stands in the way of a new run: it holds something, leaves something in doubt, or is half-way.

@@ -79,7 +79,8 @@ fn what_is_given_back_before_the_apply_is_to_be_done_again() {
     early.push(given.clone());
     assert_eq!(replay(early).unwrap().steps["flag"], StepState::Idle);
 
-    let applied = AppliedFact { ended_at: Timestamp::UNIX_EPOCH, airflow_clock_skew_ms: 0, changed: true, unverified: None };
+    let applied =
+        AppliedFact { ended_at: Timestamp::UNIX_EPOCH, airflow_clock_skew_ms: 0, changed: true, unverified: None };
     events.push(at(Event::Learned { step: "apply".into(), fact: Fact::Applied(applied) }));
     events.push(given);
     assert_eq!(replay(events).unwrap().steps["flag"], StepState::Ended(StepResult::Changed));

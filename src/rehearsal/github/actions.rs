@@ -69,11 +69,8 @@ pub(super) async fn jobs(
 ) -> Response {
     let run = shared.state().workflow_runs.iter().find(|run| run.id == id).cloned();
     let Some(run) = run.filter(|_| known(&owner, &name) == Some(APPLICATION)) else { return not_found() };
-    let over = if run.status == "completed" {
-        JOBS.len()
-    } else {
-        1 + usize::from(shared.has(Fault::BuildDeploysStaging))
-    };
+    let over =
+        if run.status == "completed" { JOBS.len() } else { 1 + usize::from(shared.has(Fault::BuildDeploysStaging)) };
     let values = JOBS.iter().enumerate().map(|(index, job)| objects::job(&shared, &run, job, index < over)).collect();
     page::wrapped(&shared, &uri, &query, values, |page, total| json!({ "total_count": total, "jobs": page }))
 }

@@ -6,128 +6,128 @@ use crate::report::samples::*;
 
 #[test]
 fn a_failed_run_as_text() {
-    insta::assert_snapshot!(render(&failing(), Some(INCIDENT), Format::Text, 80), @r###"
-Run 2024-09-09-adal: Deploy the catalog to production
-=====================================================
-  runbook: prod (built in, sha256 5f2d5f2d5f2d)
-  what: deploy
-  who: ada on laptop
-  started: 2024-09-09 23:00:57 UTC
-  ended: 2024-09-09 23:04:00 UTC
-  duration: 3m 03s
-  result: not-given-back (exit 9)
+    insta::assert_snapshot!(render(&failing(), Some(INCIDENT), Format::Text, 80), @r#"
+    Run 2024-09-09-adal: Deploy the catalog to production
+    =====================================================
+      runbook: prod (built in, sha256 5f2d5f2d5f2d)
+      what: deploy
+      who: ada on laptop
+      started: 2024-09-09 23:00:57 UTC
+      ended: 2024-09-09 23:04:00 UTC
+      duration: 3m 03s
+      result: not-given-back (exit 9)
 
-Asked for
----------
-  override: DAG batched_update may be killed: agreed with Grace
+    Asked for
+    ---------
+      override: the tasks of DAG batched_update may be killed: agreed with Grace
 
-Steps
------
-  23:00:57 1. The infrastructure checkout is clean and up to date (checkout): •
-    nothing to do, 1s
-  23:00:59 2. Publish the drafted catalog release (publish): ✔ done, 41s
-  23:01:40 3. The release's Docker image is on GHCR (image): • nothing to do,
-    46s
-  23:02:27 4. 🔒 Bump the catalog version in the infrastructure repository
-    (bump): ✔ done, 1s
-  23:02:28 5. Set running_dags_cleared to true (flag): ✔ done, 1s
-  23:02:29 6. 🔒 Plan and apply with Terraform (apply): ✘ failed: terraform:
-    apply: InsufficientInstanceCapacity in us-east-1a, 1m 29s
-  --:--:-- 7. Ist die Produktion gesund? 本番は正常ですか 🚀 (health): not
-    reached
+    Steps
+    -----
+      23:00:57 1. The infrastructure checkout is clean and up to date (checkout): •
+        nothing to do, 1s
+      23:00:59 2. Publish the drafted catalog release (publish): ✔ done, 41s
+      23:01:40 3. The release's Docker image is on GHCR (image): • nothing to do,
+        46s
+      23:02:27 4. 🔒 Bump the catalog version in the infrastructure repository
+        (bump): ✔ done, 1s
+      23:02:28 5. Set running_dags_cleared to true (flag): ✔ done, 1s
+      23:02:29 6. 🔒 Plan and apply with Terraform (apply): ✘ failed: terraform:
+        apply: InsufficientInstanceCapacity in us-east-1a, 1m 29s
+      --:--:-- 7. Ist die Produktion gesund? 本番は正常ですか 🚀 (health): not
+        reached
 
-Gates
------
-  23:01:37 publish: yes, at the terminal (digest 0123456789ab)
-  23:02:57 apply: yes, by --approve (digest 0123456789ab)
+    Gates
+    -----
+      23:01:37 publish: yes, at the terminal (digest 0123456789ab)
+      23:02:57 apply: yes, by --approve (digest 0123456789ab)
 
-Changes
--------
-  23:01:38 publish catalog-2024.09.09.23.00.57: done
-  23:02:27 bump docker_image_tag to rel-2: done
-  23:02:28 set running_dags_cleared to true: done
-  23:02:58 apply the plan 0123456789ab: took no effect: terraform exited 1
+    Changes
+    -------
+      23:01:38 publish catalog-2024.09.09.23.00.57: done
+      23:02:27 bump docker_image_tag to rel-2: done
+      23:02:28 set running_dags_cleared to true: done
+      23:02:58 apply the plan 0123456789ab: took no effect: terraform exited 1
 
-Changed only for the deploy
----------------------------
-  23:02:27 docker_image_tag in environments/prod/catalog-airflow.tf: could not
-    be given back: somebody edited the line
-  23:02:28 running_dags_cleared in environments/prod/catalog-airflow.tf: given
-    back 23:03:59: running_dags_cleared is false again
+    Changed only for the deploy
+    ---------------------------
+      23:02:27 docker_image_tag in environments/prod/catalog-airflow.tf: could not
+        be given back: somebody edited the line
+      23:02:28 running_dags_cleared in environments/prod/catalog-airflow.tf: given
+        back 23:03:59: running_dags_cleared is false again
 
-Known
------
-  image: rel-2024.09.09.23.00.57 sha256:feed
-  Airflow: 2.10.1
+    Known
+    -----
+      image: rel-2024.09.09.23.00.57 sha256:feed
+      Airflow: 2.10.1
 
-What went wrong
----------------
-  could not apply the plan: InsufficientInstanceCapacity in us-east-1a
-  still held: docker_image_tag in environments/prod/catalog-airflow.tf, now
-    "rel-2", before "rel-1" (in /src/infra on laptop)
-  next: catalog-deploy resume 2024-09-09-adal
-  next: catalog-deploy restore 2024-09-09-adal
-  Consider this a Production Incident and notify the team.
-"###);
+    What went wrong
+    ---------------
+      could not apply the plan: InsufficientInstanceCapacity in us-east-1a
+      still held: docker_image_tag in environments/prod/catalog-airflow.tf, now
+        "rel-2", before "rel-1" (in /src/infra on laptop)
+      next: catalog-deploy resume 2024-09-09-adal
+      next: catalog-deploy restore 2024-09-09-adal
+      Consider this a Production Incident and notify the team.
+    "#);
 }
 
 #[test]
 fn a_failed_run_as_markdown() {
-    insta::assert_snapshot!(render(&failing(), Some(INCIDENT), Format::Markdown, 80), @r###"
-# Run 2024-09-09-adal: Deploy the catalog to production
+    insta::assert_snapshot!(render(&failing(), Some(INCIDENT), Format::Markdown, 80), @r#"
+    # Run 2024-09-09-adal: Deploy the catalog to production
 
-- runbook: prod (built in, sha256 5f2d5f2d5f2d)
-- what: deploy
-- who: ada on laptop
-- started: 2024-09-09 23:00:57 UTC
-- ended: 2024-09-09 23:04:00 UTC
-- duration: 3m 03s
-- result: not-given-back (exit 9)
+    - runbook: prod (built in, sha256 5f2d5f2d5f2d)
+    - what: deploy
+    - who: ada on laptop
+    - started: 2024-09-09 23:00:57 UTC
+    - ended: 2024-09-09 23:04:00 UTC
+    - duration: 3m 03s
+    - result: not-given-back (exit 9)
 
-## Asked for
+    ## Asked for
 
-- override: DAG batched_update may be killed: agreed with Grace
+    - override: the tasks of DAG batched_update may be killed: agreed with Grace
 
-## Steps
+    ## Steps
 
-- 23:00:57 1. The infrastructure checkout is clean and up to date (checkout): • nothing to do, 1s
-- 23:00:59 2. Publish the drafted catalog release (publish): ✔ done, 41s
-- 23:01:40 3. The release's Docker image is on GHCR (image): • nothing to do, 46s
-- 23:02:27 4. 🔒 Bump the catalog version in the infrastructure repository (bump): ✔ done, 1s
-- 23:02:28 5. Set running_dags_cleared to true (flag): ✔ done, 1s
-- 23:02:29 6. 🔒 Plan and apply with Terraform (apply): ✘ failed: terraform: apply: InsufficientInstanceCapacity in us-east-1a, 1m 29s
-- --:--:-- 7. Ist die Produktion gesund? 本番は正常ですか 🚀 (health): not reached
+    - 23:00:57 1. The infrastructure checkout is clean and up to date (checkout): • nothing to do, 1s
+    - 23:00:59 2. Publish the drafted catalog release (publish): ✔ done, 41s
+    - 23:01:40 3. The release's Docker image is on GHCR (image): • nothing to do, 46s
+    - 23:02:27 4. 🔒 Bump the catalog version in the infrastructure repository (bump): ✔ done, 1s
+    - 23:02:28 5. Set running_dags_cleared to true (flag): ✔ done, 1s
+    - 23:02:29 6. 🔒 Plan and apply with Terraform (apply): ✘ failed: terraform: apply: InsufficientInstanceCapacity in us-east-1a, 1m 29s
+    - --:--:-- 7. Ist die Produktion gesund? 本番は正常ですか 🚀 (health): not reached
 
-## Gates
+    ## Gates
 
-- 23:01:37 publish: yes, at the terminal (digest 0123456789ab)
-- 23:02:57 apply: yes, by --approve (digest 0123456789ab)
+    - 23:01:37 publish: yes, at the terminal (digest 0123456789ab)
+    - 23:02:57 apply: yes, by --approve (digest 0123456789ab)
 
-## Changes
+    ## Changes
 
-- 23:01:38 publish catalog-2024.09.09.23.00.57: done
-- 23:02:27 bump docker_image_tag to rel-2: done
-- 23:02:28 set running_dags_cleared to true: done
-- 23:02:58 apply the plan 0123456789ab: took no effect: terraform exited 1
+    - 23:01:38 publish catalog-2024.09.09.23.00.57: done
+    - 23:02:27 bump docker_image_tag to rel-2: done
+    - 23:02:28 set running_dags_cleared to true: done
+    - 23:02:58 apply the plan 0123456789ab: took no effect: terraform exited 1
 
-## Changed only for the deploy
+    ## Changed only for the deploy
 
-- 23:02:27 docker_image_tag in environments/prod/catalog-airflow.tf: could not be given back: somebody edited the line
-- 23:02:28 running_dags_cleared in environments/prod/catalog-airflow.tf: given back 23:03:59: running_dags_cleared is false again
+    - 23:02:27 docker_image_tag in environments/prod/catalog-airflow.tf: could not be given back: somebody edited the line
+    - 23:02:28 running_dags_cleared in environments/prod/catalog-airflow.tf: given back 23:03:59: running_dags_cleared is false again
 
-## Known
+    ## Known
 
-- image: rel-2024.09.09.23.00.57 sha256:feed
-- Airflow: 2.10.1
+    - image: rel-2024.09.09.23.00.57 sha256:feed
+    - Airflow: 2.10.1
 
-## What went wrong
+    ## What went wrong
 
-- could not apply the plan: InsufficientInstanceCapacity in us-east-1a
-- still held: docker_image_tag in environments/prod/catalog-airflow.tf, now "rel-2", before "rel-1" (in /src/infra on laptop)
-- next: `catalog-deploy resume 2024-09-09-adal`
-- next: `catalog-deploy restore 2024-09-09-adal`
-- Consider this a Production Incident and notify the team.
-"###);
+    - could not apply the plan: InsufficientInstanceCapacity in us-east-1a
+    - still held: docker_image_tag in environments/prod/catalog-airflow.tf, now "rel-2", before "rel-1" (in /src/infra on laptop)
+    - next: `catalog-deploy resume 2024-09-09-adal`
+    - next: `catalog-deploy restore 2024-09-09-adal`
+    - Consider this a Production Incident and notify the team.
+    "#);
 }
 
 #[test]

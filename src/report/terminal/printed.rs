@@ -162,9 +162,7 @@ impl Printer {
             | StepResult::Inconclusive { .. }
             | StepResult::Unfinished { .. }
             | StepResult::Left { .. }
-            | StepResult::Stopped { .. } => {
-                self.wrapped(&words::result_line(result), lead, width, &self.yellow())
-            }
+            | StepResult::Stopped { .. } => self.wrapped(&words::result_line(result), lead, width, &self.yellow()),
             _ => Vec::new(),
         }
     }

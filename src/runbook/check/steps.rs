@@ -184,8 +184,9 @@ fn words(step: &StepView<'_>, flaws: &mut Vec<Flaw>) {
             relative(name, path, span, flaws);
         }
     }
+    // A page for a person: unlike a service's address, it may hold a query and a fragment.
     if let Some((link, span)) = step.text("link")
-        && let Some((why, help)) = address(link)
+        && let Some((why, help)) = address(link.split(['?', '#']).next().unwrap_or_default())
     {
         let message = format!("`link` of {} is no address that can be opened", step.name());
         flaws.push(Flaw::new(span, message).label(why).help(help));

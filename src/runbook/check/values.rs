@@ -119,7 +119,8 @@ fn running(view: &View<'_>, flaws: &mut Vec<Flaw>) {
     let has = |key: &str| view.value(&format!("infrastructure.running.{key}")).is_some();
     if !matches!((has("output"), has("address"), has("attribute")), (true, false, false) | (false, true, true)) {
         let message = "`infrastructure.running` must name one place in the state";
-        let help = "write `running = { output = \"NAME\" }` or `running = { address = \"ADDRESS\", attribute = \"NAME\" }`";
+        let help =
+            "write `running = { output = \"NAME\" }` or `running = { address = \"ADDRESS\", attribute = \"NAME\" }`";
         flaws.push(Flaw::new(running.span(), message).help(help));
     }
     if view.value("infrastructure.state").is_none() {

@@ -9,7 +9,7 @@ fn loaded(name: &str, text: &str) -> Loaded {
 fn prod_reads_as_a_document() {
     let text = render(&loaded("prod", include_str!("../../../runbooks/prod.toml")));
     let body = text.split("\n---\n").next().unwrap();
-    insta::assert_snapshot!(body, @r#"
+    insta::assert_snapshot!(body, @"
     # Deploy the catalog to production
 
     The catalog (Airflow) exists only in production; there is no staging. A service deployment is needed when the Docker
@@ -30,7 +30,6 @@ fn prod_reads_as_a_document() {
     - GitHub: `WordPress/openverse`, branch `main`.
     - Images: `wordpress/openverse-catalog` on https://ghcr.io.
     - Airflow: https://airflow.openverse.engineering.
-    - Sentry: `openverse/catalog` on https://sentry.io, environment `production`.
     - Slack: progress is told in #openverse-alerts.
     - Infrastructure: `WordPress/openverse-infrastructure`, branch `main`, Terraform in `environments/prod`.
     - Version: `docker_image_tag` of `module.catalog-airflow` in `environments/prod/catalog-airflow.tf`.
@@ -52,7 +51,7 @@ fn prod_reads_as_a_document() {
 
     ### 3. No DAG is running in Airflow
 
-    No DAG run is running or queued in Airflow. The DAG `image_data_refresh` must be visible, or “nothing runs” would mean nothing.
+    No DAG run is running or queued in Airflow. At least one of the DAGs `image_data_refresh`, `production_image_data_refresh` or `production_elasticsearch_cluster_healthcheck` must be visible, or “nothing runs” would mean nothing.
 
     The exception: `image_data_refresh`, `audio_data_refresh`, `production_image_data_refresh`, `production_audio_data_refresh`, `staging_image_data_refresh` or `staging_audio_data_refresh` may run while **every** active task of theirs is waiting in `HttpSensor` or `TemplatedConnectionHttpSensor`.
 
@@ -64,21 +63,15 @@ fn prod_reads_as_a_document() {
 
     - Changes nothing.
 
-    ### 4. Adjust monitoring for the deployment
-
-    Read the notes of the drafted release. If its changes touch what is monitored, adjust the alerts for the time of the
-    deployment.
-
-    A note to whoever deploys.
-
-    - Belongs to releasing a new version: a run with `--tag` skips it.
-    - What a person did, a person takes back.
-
-    ### 5. Publish the drafted catalog release
+    ### 4. Publish the drafted catalog release
 
     Finds the drafted release, shows its notes and what it would release. A draft with no change is refused without `--allow-empty-release`.
 
-    Before it asks, no run of `ci_cd.yml` may be pending (waits 30m at most), and the image `latest` must be that of the newest build that touched `catalog`: publishing tags whatever `latest` is at that moment, through `tag_docker_image_and_trigger_deployment.yml`.
+    Before it asks, no run of `ci_cd.yml` may be pending that can still move `latest`, by its job `Publish Docker images (catalog)`, (waits 30m at most), and `latest` must be the image of the newest build that touched `catalog`, `docker/minio`, `docker/upstream_db` or `docker-compose.yml`: publishing tags whatever `latest` is at that moment, through `tag_docker_image_and_trigger_deployment.yml`. `--override latest=REASON` publishes another one.
+
+    Runs of `draft_releases.yml` and of `tag_docker_image_and_trigger_deployment.yml` that are not completed are waited for before the question, and again after the answer: they rewrite releases.
+
+    The question says how far `latest` is from the image that runs, and whether `catalog/Dockerfile`, `catalog/requirements-prod.txt`, `catalog/entrypoint.sh` or `catalog/variables.tsv` changed.
 
     After the answer the draft is read again, published, and seen to stay published.
 
@@ -86,6 +79,15 @@ fn prod_reads_as_a_document() {
     - Gate `publish`: asks before it acts. To answer beforehand: `--approve publish`.
     - **Cannot be taken back.** A published release is followed by a better one, never by the same again.
     - Where a run died in it: the release is looked up by the id that was approved.
+
+    ### 5. Adjust monitoring for the deployment
+
+    If the changes in the notes touch what is monitored, adjust the alerts for the time of the deployment.
+
+    A note to whoever deploys.
+
+    - Belongs to releasing a new version: a run with `--tag` skips it.
+    - What a person did, a person takes back.
 
     ### 6. The release's Docker image is on GHCR
 
@@ -103,7 +105,7 @@ fn prod_reads_as_a_document() {
 
     ### 8. Note how production looks before the deployment
 
-    Notes Airflow's version and its import errors, and the unresolved issues in Sentry. The checks after the deployment compare with it.
+    Notes Airflow's version and its import errors. The checks after the deployment compare with it.
 
     - Changes nothing.
 
@@ -146,13 +148,27 @@ fn prod_reads_as_a_document() {
 
     - It gives back; there is nothing to take back.
 
-    ### 13. Unpause the refreshes once the new scheduler beats
+    ### 13. Unpause the refreshes once the new scheduler sends heartbeats
 
     Unpauses the DAGs that this run paused, and no other (see step 9). What somebody else has changed meanwhile is left alone. Waits first, 15m at most, until a scheduler newer than the apply beats.
 
     - It gives back; there is nothing to take back.
 
-    ### 14. Review and approve the changelog pull request
+    ### 14. Production is healthy
+
+    Airflow answers with a scheduler newer than the apply (15m at most to boot, counted from the apply), its version is the image's, and there is no new import error. It is checked once, as soon as it has booted. The answer is healthy, unhealthy or inconclusive; if production is unhealthy, you are offered the rollback at once.
+
+    - Changes nothing.
+
+    ### 15. No new alerts in #openverse-alerts
+
+    As far as public sources show, the catalog reports failing DAGs to Slack, not to Sentry. Look at https://wordpress.slack.com/app_redirect?channel=openverse-alerts.
+
+    You are asked whether all is well. This cannot be answered beforehand; where no one is there, it is listed as left to do, and the exit code does not change.
+
+    - Changes nothing.
+
+    ### 16. Review and approve the changelog pull request
 
     Waits for the pull request of the branch `changelog/{git_tag}` (15m at most), shows it, asks, and approves exactly the commit that was shown.
 
@@ -161,7 +177,7 @@ fn prod_reads_as_a_document() {
     - **Cannot be taken back** by this program: dismiss the review on GitHub.
     - Where a run died in it: our own reviews of that very commit are listed.
 
-    ### 15. 🔒 Open the infrastructure pull request with the version bump
+    ### 17. 🔒 Open the infrastructure pull request with the version bump
 
     Pushes the version bump alone as `catalog-deploy/{tag}` and opens the pull request “Deploy catalog {tag} to production” in `WordPress/openverse-infrastructure`. The branch of the checkout stays as it is. A pull request that is open already is reused.
 
@@ -169,22 +185,43 @@ fn prod_reads_as_a_document() {
     - **Cannot be taken back** by this program: close the pull request on GitHub.
     - Where a run died in it: the branch and its pull request are looked up.
 
-    ### 16. Production is healthy
+    ### 18. Production stays healthy
 
-    Airflow answers with a scheduler newer than the apply (15m at most to boot), its version is the image's, and no new import error or Sentry issue appears while it is watched for 10m. The answer is healthy, unhealthy or inconclusive.
+    Airflow answers with a scheduler newer than the apply (15m at most to boot, counted from the apply), its version is the image's, and there is no new import error. It must stay so for 10m, counted from the first moment at which all was well. The answer is healthy, unhealthy or inconclusive; if production is unhealthy, you are offered the rollback at once.
 
     - Changes nothing.
 
+    ### 19. Undo the adjusted monitoring
+
+    If you adjusted alerts for the time of the deployment, set them back.
+
+    A note to whoever deploys.
+
+    - Belongs to releasing a new version: a run with `--tag` skips it.
+    - What a person did, a person takes back.
+
     ## Rolling back
 
-    `catalog-deploy prod --tag rel-YYYY.MM.DD.HH.MM.SS` deploys an earlier image tag on the same path with the same gates: take the newest one that was really deployed before the bad one. It skips what belongs to a release: `monitoring`, `publish`, `changelog`. The tag is checked on the registry first. DAG code is not rolled back: it follows the main branch. Across Airflow versions the database has been upgraded meanwhile, so that asks for an extra confirmation.
+    `catalog-deploy prod --tag rel-YYYY.MM.DD.HH.MM.SS` deploys an earlier image tag on the same path with the same gates: take the newest one that was really deployed before the bad one. It skips what belongs to a release: `publish`, `monitoring`, `changelog`, `monitoring-back`. The tag is checked on the registry first. DAG code is not rolled back: it follows the main branch. Across Airflow versions the database has been upgraded meanwhile, so that asks for an extra confirmation.
+
+    ## Inferred, not documented
+
+    Check these against what you know, and correct the runbook.
+
+    - `infrastructure.version.attribute` (2023-2024): the attribute's name is public for 2022 only, from before `just bump` existed
+    - `infrastructure.flag` (2023-2024): the flag is public; that a plan fails while it is false is taken from how the runbook handles it
+    - `infrastructure.plan` (2023-2024): `just plan` is public for 2022; later pages name `just apply` alone
+    - `infrastructure.state` (2022-2024): Terraform is taken to be run in the folder of the module's file, without a workspace
+    - `infrastructure.targets` (2022-2024): the recipes take a module's name, so they are taken to target it
+    - `infrastructure.expect` (2022-2024): a changed user data replaces the EC2 instance; the module's resources are not public
+    - `alerts` (2022-2024): the channel is public; the address that opens it is made from its name
 
     ## If something goes wrong
 
     `catalog-deploy status` tells what is deployed, who holds the lock and what is still open. `catalog-deploy resume` goes on with an interrupted run; `catalog-deploy restore` gives back what it still holds and closes it.
 
     **If anything else goes wrong or service is disrupted, consider this a Production Incident and notify the team.**
-    "#);
+    ");
 }
 
 #[test]

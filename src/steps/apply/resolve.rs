@@ -158,7 +158,9 @@ async fn plan_again(look: Look<'_>) -> Result<Plan, Trouble> {
 
 /// A change that a plan finds although the apply succeeded.
 pub fn never_converges(line: &str) -> Evidence {
-    Evidence::warning(format!("still planned after the apply: {line}; it was not what the apply was for, or never settles"))
+    Evidence::warning(format!(
+        "still planned after the apply: {line}; it was not what the apply was for, or never settles"
+    ))
 }
 
 /// Everything that a failed plan said.

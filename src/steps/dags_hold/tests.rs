@@ -134,7 +134,8 @@ async fn a_provider_dag_beside_a_waiting_refresh_blocks_before_anything_is_pause
     let (decision, _) = decided(vec![both.clone()], &[], &[], &[]).await;
     assert!(matches!(decision, Decision::Blocked(_)), "{decision:?}");
     let fake = Fake { readings: vec![both], asked: AtomicUsize::new(0), paused: vec![] };
-    let overrides = vec![Override { subject: Subject::Dag { dag: "flickr_workflow".into() }, reason: "its owner agreed".into() }];
+    let overrides =
+        vec![Override { subject: Subject::Dag { dag: "flickr_workflow".into() }, reason: "its owner agreed".into() }];
     let parameters = Parameters { overrides, ..Parameters::default() };
     let seen = see(&fake, &service(), &parameters).await.expect("seen");
     let decision = decide("hold-dags", &seen, &[], &BTreeSet::new(), &service(), &parameters);

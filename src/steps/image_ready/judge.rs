@@ -6,8 +6,8 @@ use crate::adapters::registry::Manifest;
 use crate::event::{Evidence, Refusal};
 use crate::facts::{ImageFact, RunningFact};
 use crate::runbook::schema::ReleaseShape;
-use crate::steps::running::same_image;
 use crate::steps::declared::short_digest;
+use crate::steps::running::same_image;
 
 /// An earlier tag and what it points to.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -35,7 +35,9 @@ pub fn lines(reading: Reading<'_>) -> Vec<String> {
     let at = |sha: &str| reading.touching.iter().position(|commit| commit.sha == sha);
     let (Some(from), Some(to)) = (reading.running_commit.and_then(at), at(reading.latest_commit)) else {
         let many = reading.looked_up;
-        return vec![format!("{differs}; the running one is none of the last {many} commits that touch its build paths.")];
+        return vec![format!(
+            "{differs}; the running one is none of the last {many} commits that touch its build paths."
+        )];
     };
     let between = reading.touching.get(to..from).unwrap_or_default();
     let count = match between.len() {

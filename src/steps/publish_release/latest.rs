@@ -69,9 +69,8 @@ pub fn candidates(runs: &[WorkflowRun], touching: &[Commit]) -> Vec<Candidate> {
     let candidate = |commit: &str, touches: bool| Candidate {
         commit: commit.to_owned(),
         touches,
-        build: build_of(commit).map(|run| {
-            (run.conclusion.clone().unwrap_or_else(|| run.status.clone()), run.html_url.clone())
-        }),
+        build: build_of(commit)
+            .map(|run| (run.conclusion.clone().unwrap_or_else(|| run.status.clone()), run.html_url.clone())),
     };
     let touches = |commit: &str| touching.iter().any(|other| other.sha == commit);
     let newest = touching.first();

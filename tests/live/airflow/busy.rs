@@ -103,7 +103,8 @@ pub async fn cases(airflow: &Airflow, gate: &Gate, cases: &mut Cases) {
         assert_eq!(lines(&judge(&only(&activity, dags), &rules, &[])), expected, "{dags:?}");
         cases.passed(&format!("the verdict over {dags:?}"));
     }
-    let given = [Override { subject: Subject::Dag { dag: "long_task".into() }, reason: "agreed with its owner".into() }];
+    let given =
+        [Override { subject: Subject::Dag { dag: "long_task".into() }, reason: "agreed with its owner".into() }];
     let verdict = judge(&only(&activity, &["long_task"]), &rules, &given);
     assert!(verdict.clear());
     assert_eq!(verdict.allowed(), ["long_task: overridden, agreed with its owner"]);

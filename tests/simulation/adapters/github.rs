@@ -3,9 +3,8 @@
 use async_trait::async_trait;
 use catalog_deploy::adapters::Cause;
 use catalog_deploy::adapters::github::{
-    Commit, Job,
-    ChangedFile, CheckRun, GithubRead, GithubWrite, NewPullRequest, Permissions, PullRequest, Release, Result, Review,
-    RunFilter, WorkflowRun,
+    ChangedFile, CheckRun, Commit, GithubRead, GithubWrite, Job, NewPullRequest, Permissions, PullRequest, Release,
+    Result, Review, RunFilter, WorkflowRun,
 };
 
 use super::Hands;

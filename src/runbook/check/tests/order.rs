@@ -8,21 +8,21 @@ use crate::runbook::schema::Runbook;
 fn give_back_names_an_earlier_step_that_holds() {
     insta::assert_snapshot!(broken(&[("of = \"flag\"", "of = \"flga\"")]), @r#"
     error: step `flag-back` gives back `flga`, and there is no such step
-       --> x.toml:146:6
+       --> x.toml:192:6
         |
-    146 | of = "flga"
+    192 | of = "flga"
         |      ^^^^^^ unknown step
         |
         = help: did you mean `flag`?
     "#);
     insta::assert_snapshot!(broken(&[("of = \"flag\"", "of = \"image\"")]), @r#"
     error: step `flag-back` gives back step `image`, which holds nothing
-       --> x.toml:146:6
+       --> x.toml:192:6
         |
-    107 | kind = "image-ready"
+    153 | kind = "image-ready"
         |        ------------- `image-ready` holds nothing
     ...
-    146 | of = "image"
+    192 | of = "image"
         |      ^^^^^^^
         |
         = help: steps that hold something: `set-flag`, `dags-hold`, `bump`, and `shell` with `undo`
@@ -30,12 +30,12 @@ fn give_back_names_an_earlier_step_that_holds() {
     let moved = broken(&[(step("flag-back"), ""), (step("flag"), &format!("{}{}", step("flag-back"), step("flag")))]);
     insta::assert_snapshot!(moved, @r#"
     error: step `flag-back` gives back step `flag`, which comes later
-       --> x.toml:133:6
+       --> x.toml:179:6
         |
-    133 | of = "flag"
+    179 | of = "flag"
         |      ^^^^^^
-    134 |
-    135 | [[step]]
+    180 |
+    181 | [[step]]
         | -------- it comes here
         |
         = help: move step `flag-back` below step `flag`
@@ -43,12 +43,12 @@ fn give_back_names_an_earlier_step_that_holds() {
     let early = broken(&[(step("flag-back"), ""), (step("apply"), &format!("{}{}", step("flag-back"), step("apply")))]);
     insta::assert_snapshot!(early, @r#"
     error: step `flag-back` gives back step `flag` before the apply that needs it
-       --> x.toml:138:6
+       --> x.toml:184:6
         |
-    138 | of = "flag"
+    184 | of = "flag"
         |      ^^^^^^
     ...
-    142 | kind = "apply"
+    188 | kind = "apply"
         |        ------- the apply comes later
         |
         = help: move step `flag-back` below step `apply`
@@ -63,18 +63,18 @@ fn give_back_names_an_earlier_step_that_holds() {
 fn what_is_held_is_given_back() {
     insta::assert_snapshot!(broken(&[(step("flag-back"), "")]), @r#"
     error: nothing gives back what step `flag` holds
-       --> x.toml:131:8
+       --> x.toml:177:8
         |
-    131 | kind = "set-flag"
+    177 | kind = "set-flag"
         |        ^^^^^^^^^^ the flag stays true
         |
         = help: add a step after the apply with `kind = "give-back"` and `of = "flag"`
     "#);
     insta::assert_snapshot!(broken(&[(step("unpause"), "")]), @r#"
     error: nothing gives back what step `hold-dags` holds
-       --> x.toml:126:8
+       --> x.toml:172:8
         |
-    126 | kind = "dags-hold"
+    172 | kind = "dags-hold"
         |        ^^^^^^^^^^^ the DAGs stay paused
         |
         = help: add a step after the apply with `kind = "give-back"` and `of = "hold-dags"`
@@ -85,27 +85,27 @@ fn what_is_held_is_given_back() {
 fn a_heartbeat_comes_after_an_apply() {
     let wait = "[[step]]\nid = \"s\"\nkind = \"shell\"\ntitle = \"s\"\nrun = [\"a\"]\nundo = [\"b\"]\n\n\
                 [[step]]\nid = \"t\"\nkind = \"give-back\"\ntitle = \"t\"\nof = \"s\"\nafter_heartbeat = true\n\n";
-    insta::assert_snapshot!(broken(&[(step("bump"), &format!("{wait}{}", step("bump")))]), @r#"
+    insta::assert_snapshot!(broken(&[(step("bump"), &format!("{wait}{}", step("bump")))]), @"
     error: step `t` waits for a new scheduler, and no earlier step starts one
-       --> x.toml:124:19
+       --> x.toml:170:19
         |
-    124 | after_heartbeat = true
+    170 | after_heartbeat = true
         |                   ^^^^
         |
         = help: put it after the `apply` step, or remove `after_heartbeat`
-    "#);
+    ");
 }
 
 #[test]
 fn order_and_number_of_steps() {
     insta::assert_snapshot!(broken(&[(step("bump"), ""), (step("flag-back"), &format!("{}{}", step("bump"), step("flag-back")))]), @r#"
     error: step `bump` must come before step `apply`
-       --> x.toml:137:8
+       --> x.toml:183:8
         |
-    129 | kind = "apply"
+    175 | kind = "apply"
         |        ------- `apply`: it would apply the earlier version
     ...
-    137 | kind = "bump"
+    183 | kind = "bump"
         |        ^^^^^^ `bump`
         |
         = help: move step `bump` up
@@ -113,12 +113,12 @@ fn order_and_number_of_steps() {
     let again = step("apply").replace("\"apply\"\nkind", "\"again\"\nkind");
     insta::assert_snapshot!(broken(&[(step("apply"), &format!("{}{again}", step("apply")))]), @r#"
     error: a runbook can have one `apply` step
-       --> x.toml:144:8
+       --> x.toml:190:8
         |
-    136 | kind = "apply"
+    182 | kind = "apply"
         |        ------- the first one
     ...
-    144 | kind = "apply"
+    190 | kind = "apply"
         |        ^^^^^^^ the second one
         |
         = help: make a runbook of its own of the second part

@@ -226,7 +226,7 @@ title = "Flag"
     6 | [airflow]
       | ^^^^^^^^^ `known_dag` is missing
       |
-      = help: add `known_dag`: A DAG that surely exists; if it cannot be seen, this account's "nothing runs" means nothing.
+      = help: add `known_dag`: DAGs that should exist; if none of them can be seen, this account's "nothing runs" means nothing.
 
     error: `airflow.url` is no address that can be used
      --> runbooks/x.toml:7:7
@@ -405,7 +405,7 @@ title = 1.5
     28 | [[step]]
        | ^^^^^^^^ `kind` is missing
        |
-       = help: add `kind`: one of `checkout-ready`, `identity`, `dags-clear`, `dags-hold`, `baseline`, `publish-release`, `image-ready`, `bump`, `set-flag`, `apply`, `give-back`, `approve-changelog`, `infrastructure-pull-request`, `post-checks`, `manual`, `shell`
+       = help: add `kind`: one of `checkout-ready`, `identity`, `dags-clear`, `dags-hold`, `baseline`, `publish-release`, `image-ready`, `bump`, `set-flag`, `apply`, `give-back`, `approve-changelog`, `infrastructure-pull-request`, `post-checks`, `person-check`, `manual`, `shell`
 
     error: step `nothing` has no `title`
       --> runbooks/x.toml:28:1

@@ -35,7 +35,12 @@ fn well() -> (Reading, Expected) {
         sentry: Some(Ok(vec![issue("1", "01:00:00")])),
     };
     let expected = Expected {
-        applied: Some(AppliedFact { ended_at: at("09:00:00"), airflow_clock_skew_ms: 0, changed: true, unverified: None }),
+        applied: Some(AppliedFact {
+            ended_at: at("09:00:00"),
+            airflow_clock_skew_ms: 0,
+            changed: true,
+            unverified: None,
+        }),
         baseline: Some(BaselineFact {
             taken_at: at("08:00:00"),
             airflow_version: Some("2.9.3".into()),
