@@ -153,9 +153,48 @@ pub struct ImageFact {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunningFact {
     pub tag: String,
-    /// Read from Terraform's state (true) or only inferred from main and open pull requests (false).
+    /// Read from Terraform's state (true) or only inferred from earlier runs, main and open pull requests (false).
     pub certain: bool,
+    /// Where it was read, and when and by whom it was deployed where that is known.
     pub source: String,
+}
+
+/// An earlier run of the same runbook on this machine, as its journal tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastRun {
+    pub run: String,
+    /// e.g. `ada on laptop`
+    pub by: String,
+    pub tag: String,
+    pub began: Timestamp,
+    pub deploy: PastDeploy,
+    /// How the run ended, e.g. `done` or `unhealthy`; `open` where it has not.
+    pub ended: String,
+    pub image: Option<ImageFact>,
+    /// What ran before it.
+    pub running: Option<RunningFact>,
+    /// It wrote its tag into the checkout.
+    pub bumped: bool,
+}
+
+/// How far the deploy of an earlier run got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PastDeploy {
+    /// Its apply took effect; when it ended.
+    Done(Timestamp),
+    /// It was begun, and is not known to have taken effect as a whole.
+    Unsure,
+    Never,
+}
+
+impl PastRun {
+    /// When its tag was deployed; `None` where it was not, or not surely.
+    pub fn deployed_at(&self) -> Option<Timestamp> {
+        match self.deploy {
+            PastDeploy::Done(at) => Some(at),
+            PastDeploy::Unsure | PastDeploy::Never => None,
+        }
+    }
 }
 
 /// How production looked before the apply; post-checks compare against it.

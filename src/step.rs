@@ -14,7 +14,7 @@ use crate::adapters::checkout::Tree;
 use crate::adapters::process::LineSink;
 use crate::adapters::{Cause, Readers, ServiceError, World, Writers};
 use crate::event::{Ended, Event, Evidence, Question, Refusal, StepResult};
-use crate::facts::{Check, Fact, FactKind, Facts, Held, Parameters};
+use crate::facts::{Check, Fact, FactKind, Facts, Held, Parameters, PastRun};
 use crate::journal::DurableIntent;
 use crate::plan::approval::{Authority, Consent};
 use crate::runbook::Runbook;
@@ -218,6 +218,8 @@ pub struct Look<'a> {
     pub runbook: &'a Runbook,
     pub parameters: &'a Parameters,
     pub facts: &'a Facts,
+    /// Earlier runs of this runbook on this machine, oldest first.
+    pub past: &'a [PastRun],
     /// What the run holds at this moment.
     pub held: &'a [Held],
     /// Steps with an effect whose end is not known.

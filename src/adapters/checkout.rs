@@ -34,7 +34,7 @@ pub type Result<T> = std::result::Result<T, ServiceError>;
 
 /// Where an attribute stands: a file relative to the repository's root, the block's type and labels
 /// (`["module", "catalog-airflow"]`, empty for the top level or a `.tfvars`), the attribute's name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Location {
     pub file: String,
     pub block: Vec<String>,
@@ -42,19 +42,36 @@ pub struct Location {
 }
 
 /// State of the checkout against its remote, after a fetch-free look (`ls-remote`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Standing {
     pub branch: Option<String>,
     pub head: String,
-    /// Commit of the main branch on the remote.
-    pub remote_main: String,
-    /// HEAD contains the remote's main. `None` where the remote's commit is not in this clone (so it is behind).
-    pub contains_remote: Option<bool>,
+    /// Or why it could not be seen: what is local is known all the same.
+    pub remote: Result<RemoteMain>,
     /// Tracked files that differ from HEAD, and staged ones; porcelain paths.
     pub dirty: Vec<String>,
     pub untracked: Vec<String>,
     /// A merge, rebase, cherry-pick or bisect is under way.
     pub in_progress: Option<String>,
+}
+
+/// The main branch on the remote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteMain {
+    pub commit: String,
+    /// HEAD contains it. `None` where the commit is not in this clone (so the checkout is behind).
+    pub in_head: Option<bool>,
+}
+
+/// A value that an attribute got on a branch, and the commit that gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Landed {
+    /// When it was committed.
+    pub at: jiff::Timestamp,
+    /// The commit's author.
+    pub by: String,
+    /// The HCL literal as it stands.
+    pub literal: String,
 }
 
 /// What `just --dump --dump-format json` says of a recipe.
@@ -88,14 +105,10 @@ pub trait CheckoutRead: Send + Sync {
     async fn remote_file(&self, branch: &str, file: &str) -> Result<Option<Vec<u8>>>;
     /// The attribute as it stands on a remote branch; `None` where the branch or the file does not exist.
     async fn remote_attribute(&self, branch: &str, at: &Location) -> Result<Option<Attribute>>;
-    /// What the attribute held on a remote branch, newest first, each with the time of the commit that wrote it; looked
-    /// up in at most `limit` commits that touched the file. Fetched into no ref.
-    async fn literals_in_history(
-        &self,
-        branch: &str,
-        at: &Location,
-        limit: usize,
-    ) -> Result<Vec<(jiff::Timestamp, String)>>;
+    /// What the attribute held on a remote branch, newest first, each with the commit that wrote it; read from at most
+    /// `limit` commits that touched the file. Fetched into no ref. Where the remote does not answer, the history that this
+    /// clone has fetched before.
+    async fn literals_in_history(&self, branch: &str, at: &Location, limit: usize) -> Result<Vec<Landed>>;
     /// Runs a reading command of the runbook in the checkout's root and returns its standard output.
     async fn output(&self, argv: &[String]) -> Result<Vec<u8>>;
     /// An own clone with the working files laid over it; removed when dropped.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::airflow::{self, Activity, AirflowRead, Dag, Health, ImportError, PauseEntry};
-use super::checkout::{self, Arguments, Attribute, CheckoutRead, Location, Planned, Standing, Tree};
+use super::checkout::{self, Arguments, Attribute, CheckoutRead, Landed, Location, Planned, Standing, Tree};
 use super::kept::Kept;
 use super::process::LineSink;
 use super::registry::{self, Manifest, RegistryRead};
@@ -40,7 +40,7 @@ pub fn of_one_moment(readers: Readers) -> Readers {
             import_errors: Kept::new(1),
             inner: readers.airflow,
         }),
-        checkout: Arc::new(Checkout { outputs: Kept::new(MOST), inner: readers.checkout }),
+        checkout: Arc::new(Checkout { histories: Kept::new(MOST), outputs: Kept::new(MOST), inner: readers.checkout }),
         ..readers
     }
 }
@@ -110,9 +110,11 @@ impl AirflowRead for Airflow {
     }
 }
 
-/// The runbook's reading commands (Terraform's state) take seconds; all else of a checkout is read as often as asked.
+/// The runbook's reading commands (Terraform's state) and a history take seconds; all else of a checkout is read as often
+/// as asked.
 struct Checkout {
     inner: Arc<dyn CheckoutRead>,
+    histories: Answers<(String, Location, usize), Vec<Landed>>,
     outputs: Answers<Vec<String>, Vec<u8>>,
 }
 
@@ -151,13 +153,9 @@ impl CheckoutRead for Checkout {
     async fn remote_attribute(&self, branch: &str, at: &Location) -> checkout::Result<Option<Attribute>> {
         self.inner.remote_attribute(branch, at).await
     }
-    async fn literals_in_history(
-        &self,
-        branch: &str,
-        at: &Location,
-        limit: usize,
-    ) -> checkout::Result<Vec<(jiff::Timestamp, String)>> {
-        self.inner.literals_in_history(branch, at, limit).await
+    async fn literals_in_history(&self, branch: &str, at: &Location, limit: usize) -> checkout::Result<Vec<Landed>> {
+        let question = (branch.to_owned(), at.clone(), limit);
+        once(&self.histories, question, self.inner.literals_in_history(branch, at, limit)).await
     }
     async fn scratch(&self) -> checkout::Result<Arc<dyn Tree>> {
         self.inner.scratch().await

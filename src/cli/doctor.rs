@@ -182,7 +182,11 @@ async fn checkout(readers: &Readers, runbook: &Runbook) -> Check {
     // Not yet a refusal: there is time to mend it before a deploy.
     let version = runbook.infrastructure.as_ref().map(|infrastructure| infrastructure.version.file.as_str());
     let bumped = standing.dirty.iter().all(|file| Some(file.as_str()) == version);
-    let (found, state) = match (standing.dirty.is_empty(), standing.contains_remote) {
+    let remote = match &standing.remote {
+        Ok(remote) => remote,
+        Err(error) => return Check::failed("checkout", error),
+    };
+    let (found, state) = match (standing.dirty.is_empty(), remote.in_head) {
         (true, Some(true)) => (Verdict::Pass, "clean and up to date"),
         // The remote's commit is one that this clone has never seen, or has not merged.
         (true, Some(false) | None) => (Verdict::Warn, "behind its remote: pull before a deploy"),

@@ -4,12 +4,13 @@
 
 use crate::adapters::ServiceError;
 use crate::adapters::prompt::Prompt;
+use crate::engine::rollback::{back_to, schema_warning};
 use crate::engine::{Outcome, StopSignal};
 use crate::facts::Subject;
 use crate::journal::status::RunState;
 
 use super::error::CliError;
-use super::output::Output;
+use super::output::{Output, say};
 use super::session::{Asking, Go, Session, signal_error};
 use super::signals;
 
@@ -17,17 +18,17 @@ use super::signals;
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Offer {
     Resume,
-    /// Deploy this tag, which ran before.
-    RollBack(String),
+    /// Deploy this tag, which ran before, as `source` says.
+    RollBack { tag: String, source: String },
     Leave,
 }
 
 impl Offer {
     fn text(&self) -> String {
         match self {
-            Self::Resume => "go on with it now (resume)".into(),
-            Self::RollBack(tag) => format!("roll back to {tag} (what ran before)"),
-            Self::Leave => "leave it for now; `catalog-deploy resume` goes on later".into(),
+            Self::Resume => "Continue with it now (resume)".into(),
+            Self::RollBack { tag, .. } => format!("Roll back to {tag} now"),
+            Self::Leave => "Leave it for now; `catalog-deploy resume` continues later".into(),
         }
     }
 }
@@ -42,10 +43,10 @@ fn offers(state: &RunState, outcome: &Outcome) -> Vec<Offer> {
         return Vec::new();
     }
     let mut offers = vec![Offer::Resume];
-    let wanted = state.facts.target.as_ref().map(|target| &target.tag);
-    // A tag that is only inferred (from main, from an open pull request) is nothing to deploy at a keystroke.
-    let running = state.facts.running.as_ref().filter(|running| running.certain && Some(&running.tag) != wanted);
-    offers.extend(running.map(|running| Offer::RollBack(running.tag.clone())));
+    offers.extend(back_to(&state.facts).map(|running| {
+        let schema = schema_warning(&state.facts).map(|warning| format!("; {warning}")).unwrap_or_default();
+        Offer::RollBack { tag: running.tag.clone(), source: format!("{}{schema}", running.source) }
+    }));
     offers.push(Offer::Leave);
     offers
 }
@@ -73,13 +74,13 @@ impl Session {
         loop {
             let stored = self.runs.load(&run)?;
             let choice = match outcome.roll_back.take() {
-                Some(tag) => Offer::RollBack(tag),
+                Some(tag) => Offer::RollBack { tag, source: String::new() },
                 None => self.choose(offers(&stored.state, &outcome)).await?,
             };
             match choice {
                 Offer::Leave => return Ok(outcome),
                 Offer::Resume => outcome = self.go_on(&stored, Go::On, &[]).await?,
-                Offer::RollBack(tag) => {
+                Offer::RollBack { tag, .. } => {
                     let mut parameters = stored.state.parameters.clone();
                     parameters.tag = Some(tag);
                     // Whoever continues without an answer decides that anew for another deploy.
@@ -95,10 +96,16 @@ impl Session {
         if offers.is_empty() {
             return Ok(Offer::Leave);
         }
+        for offer in &offers {
+            // Too long for a line of the menu.
+            if let Offer::RollBack { tag, source } = offer {
+                say(&format!("{tag} ran before this deploy ({source})"));
+            }
+        }
         let texts: Vec<String> = offers.iter().map(Offer::text).collect();
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let prompt = self.person(&Output::of(&self.settings))?;
-        let chosen = unless_signalled(prompt.choose("the apply did not work out; what now?", &texts)).await?;
+        let chosen = unless_signalled(prompt.choose("The apply failed. What next?", &texts)).await?;
         Ok(chosen.filter(|index| *index < offers.len()).map_or(Offer::Leave, |index| offers.swap_remove(index)))
     }
 }
@@ -148,7 +155,12 @@ mod tests {
     }
 
     fn running(tag: &str, certain: bool) -> Fact {
-        Fact::Running(RunningFact { tag: tag.into(), certain, source: String::new() })
+        Fact::Running(RunningFact { tag: tag.into(), certain, source: "Terraform's state".into() })
+    }
+
+    fn back_to_old() -> Offer {
+        let schema = schema_warning(&crate::facts::Facts::default()).unwrap();
+        Offer::RollBack { tag: "rel-old".into(), source: format!("Terraform's state; {schema}") }
     }
 
     fn refused() -> Option<Ended> {
@@ -158,17 +170,19 @@ mod tests {
     #[test]
     fn a_failed_apply_leaves_three_ways() {
         let failed = Outcome::new(1, "step-failed", "");
-        let all = [Offer::Resume, Offer::RollBack("rel-old".into()), Offer::Leave];
+        let all = [Offer::Resume, back_to_old(), Offer::Leave];
         assert_eq!(offers(&state(refused(), vec![running("rel-old", true)]), &failed), all);
         assert_eq!(offers(&state(Some(Ended::Done), vec![running("rel-old", true)]), &failed), all, "in part");
     }
 
     #[test]
-    fn only_a_tag_that_surely_ran_and_is_another_one_is_rolled_back_to() {
+    fn the_tag_just_deployed_is_none_to_go_back_to() {
         let failed = Outcome::new(1, "step-failed", "");
-        for fact in [running("rel-old", false), running("rel-new", true)] {
-            assert_eq!(offers(&state(refused(), vec![fact]), &failed), [Offer::Resume, Offer::Leave]);
-        }
+        let same = state(refused(), vec![running("rel-new", true)]);
+        assert_eq!(offers(&same, &failed), [Offer::Resume, Offer::Leave]);
+        // One that is only inferred is offered too: it is named with its source.
+        let inferred = state(refused(), vec![running("rel-old", false)]);
+        assert_eq!(offers(&inferred, &failed), [Offer::Resume, back_to_old(), Offer::Leave]);
     }
 
     #[test]

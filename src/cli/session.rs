@@ -17,7 +17,7 @@ use crate::engine::adoption::adoption;
 use crate::engine::preview::Preview;
 use crate::engine::{Adopting, Outcome, Recorder, Run, StopSignal};
 use crate::event::{AnsweredBy, Event, FORMAT, Mode, Refusal};
-use crate::facts::{Override, Parameters};
+use crate::facts::{Override, Parameters, PastRun};
 use crate::journal::runs::{Runs, RunsError, StoredRun};
 use crate::journal::status::RunState;
 use crate::journal::store::JournalError;
@@ -173,6 +173,7 @@ impl Session {
             stop: &stop,
             refusals: refusals.into_iter().collect(),
             adoption,
+            past: self.past(None)?,
         };
         let start = self.start("preview".into(), Mode::Preview, parameters.clone(), &plan);
         let (sink, report) = output.preview(self.redactor());
@@ -204,6 +205,7 @@ impl Session {
         let mut run = Run::new(&self.loaded.runbook, plan, world, recorder, &prompt, &stop, directory, people);
         run.options = self.settings.options();
         run.adopting = adopting;
+        run.past = self.past(Some(&recorder.state().run))?;
         let outcome = match go {
             Go::On => run.carry_out().await,
             Go::GiveUp => run.give_up().await,
@@ -303,6 +305,13 @@ impl Session {
             parameters,
             steps,
         }
+    }
+
+    /// The runs of this runbook, oldest first, but for this one.
+    pub(super) fn past(&self, but: Option<&str>) -> Result<Vec<PastRun>, CliError> {
+        let (runs, _broken) = self.runs.all().map_err(|error| no_journal(&error))?;
+        let others = runs.iter().filter(|run| run.state.runbook == self.loaded.name && Some(&*run.state.run) != but);
+        Ok(others.filter_map(|run| run.state.past()).collect())
     }
 
     /// The refusal of a new run while an older one is open, if one is.

@@ -107,7 +107,8 @@ async fn world(settings: Settings, loaded: Loaded) -> Outside {
         }
     };
     let readers = world.readers();
-    let (running, holder) = futures::join!(running_tag(readers, &session.loaded.runbook), readers.lock.holder());
+    let past = session.past(None).unwrap_or_default();
+    let (running, holder) = futures::join!(running_tag(readers, &session.loaded.runbook, &past), readers.lock.holder());
     let deployed = match running {
         Ok(Running { fact: Some(fact), .. }) if fact.certain => format!("{} ({})", fact.tag, fact.source),
         Ok(Running { fact: Some(fact), .. }) => format!("probably {} ({})", fact.tag, fact.source),

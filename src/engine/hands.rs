@@ -115,6 +115,7 @@ impl Glance<'_> {
             runbook: self.run.runbook,
             parameters: &self.state.parameters,
             facts: &self.state.facts,
+            past: &self.run.past,
             held: &self.state.held,
             in_doubt: &self.in_doubt,
             open: &self.open,

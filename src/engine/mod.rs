@@ -17,7 +17,7 @@ pub mod outcome;
 mod overrides;
 pub mod preview;
 pub mod recorder;
-mod rollback;
+pub mod rollback;
 pub mod run;
 mod sequence;
 pub mod stop;

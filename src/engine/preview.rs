@@ -16,7 +16,7 @@ use crate::adapters::checkout::{Attribute, CheckoutRead, Location, Planned, Tree
 use crate::adapters::process::LineSink;
 use crate::adapters::{Readers, ServiceError};
 use crate::event::{Adoption, Event, Evidence, Question, Refusal, Stamped, StepResult};
-use crate::facts::{Check, Facts, Parameters};
+use crate::facts::{Check, Facts, Parameters, PastRun};
 use crate::journal::status::LOCK_STEP;
 use crate::plan::{Plan, PlannedStep};
 use crate::report::Sink;
@@ -44,6 +44,8 @@ pub struct Preview<'a> {
     pub refusals: Vec<Refusal>,
     /// What a run would take over.
     pub adoption: Option<Adoption>,
+    /// Earlier runs of this runbook on this machine, oldest first.
+    pub past: Vec<PastRun>,
 }
 
 /// What the steps of a preview share.
@@ -233,6 +235,7 @@ impl Preview<'_> {
             runbook: self.runbook,
             parameters: self.parameters,
             facts,
+            past: &self.past,
             held: self.adoption.as_ref().map_or(&[], |it| it.held.as_slice()),
             in_doubt: &[],
             open: &[],

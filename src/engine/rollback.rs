@@ -44,11 +44,10 @@ impl Run<'_> {
     }
 }
 
-/// What may be offered at a keystroke: a tag that surely ran, and is another one than the one just deployed. One that is
-/// only inferred (from main, from an open pull request) is for a person to name.
-pub(super) fn back_to(facts: &Facts) -> Option<&RunningFact> {
+/// What ran before the deploy, where that is another tag than the one just deployed. It is never named without its source.
+pub fn back_to(facts: &Facts) -> Option<&RunningFact> {
     let deployed = facts.target.as_ref().map(|target| &target.tag);
-    facts.running.as_ref().filter(|running| running.certain && Some(&running.tag) != deployed)
+    facts.running.as_ref().filter(|running| Some(&running.tag) != deployed)
 }
 
 /// What going back means for Airflow's database; `None` where both versions are known to be the same.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use crate::adapters::prompt::Prompt;
 use crate::adapters::{Readers, World};
 use crate::event::{Event, Evidence, StepResult};
-use crate::facts::Parameters;
+use crate::facts::{Parameters, PastRun};
 use crate::journal::status::{LOCK_STEP, StepState};
 use crate::plan::Plan;
 use crate::runbook::Runbook;
@@ -41,6 +41,8 @@ pub struct Run<'a> {
     pub options: String,
     /// The open run that this one takes over with its first change.
     pub adopting: Option<Adopting>,
+    /// Earlier runs of this runbook on this machine, oldest first.
+    pub past: Vec<PastRun>,
     /// When this process began with it.
     began: Timestamp,
     /// A deadline that several waits share has passed: nothing is waited for any longer.
@@ -78,6 +80,7 @@ impl<'a> Run<'a> {
             host,
             options: String::new(),
             adopting: None,
+            past: Vec::new(),
             began,
             waited_enough: AtomicBool::new(false),
             roll_back_to: Mutex::default(),

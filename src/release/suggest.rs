@@ -12,8 +12,10 @@ use crate::runbook::schema::ReleaseShape;
 pub enum Deployed {
     /// It runs now; where that was read.
     Now(String),
-    /// It ran once; where that was read, e.g. `infrastructure#12 merged`.
+    /// It ran once; where that was read, e.g. `pull request #12 merged`.
     Before(String),
+    /// It ran once, and production was unhealthy with it.
+    Unwell(String),
     /// Probably; e.g. an open bump pull request.
     Probably(String),
     /// Published, and no sign of a deploy in a history that would show it.
@@ -50,7 +52,7 @@ pub fn suggest(
                 .map_or_else(|| "age not known".to_owned(), |then| age(now, then));
             let deployed = match history.get(tag).unwrap_or(&Deployed::NotKnown) {
                 Deployed::Now(source) => format!("runs now ({source})"),
-                Deployed::Before(source) => format!("was deployed ({source})"),
+                Deployed::Before(source) | Deployed::Unwell(source) => source.clone(),
                 Deployed::Probably(source) => format!("probably deployed ({source})"),
                 Deployed::Never => "published, never deployed".to_owned(),
                 Deployed::NotKnown => "not known whether it was ever deployed".to_owned(),
@@ -94,14 +96,14 @@ mod tests {
         let tags = ["rel-2024.08.22.20.53.01", "rel-2024.06.13.17.07.54", "rel-2023.11.14.18.24.16"].map(String::from);
         let history = BTreeMap::from([
             (tags[0].clone(), Deployed::Now("Terraform's state".into())),
-            (tags[1].clone(), Deployed::Before("#12 merged".into())),
+            (tags[1].clone(), Deployed::Before("deployed on 2024-06-14, by Ana".into())),
         ]);
         let lines = suggest(&shape(), &tags, &history, "2024-09-10T00:00:00Z".parse().unwrap());
         assert_eq!(
             lines,
             [
                 "rel-2024.08.22.20.53.01  18 days ago, runs now (Terraform's state)",
-                "rel-2024.06.13.17.07.54  2 months ago, was deployed (#12 merged)",
+                "rel-2024.06.13.17.07.54  2 months ago, deployed on 2024-06-14, by Ana",
                 "rel-2023.11.14.18.24.16  9 months ago, not known whether it was ever deployed",
             ]
         );

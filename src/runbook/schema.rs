@@ -174,6 +174,18 @@ pub struct StateSource {
     pub attribute: Option<String>,
 }
 
+impl std::fmt::Display for StateSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.output, &self.attribute, &self.address) {
+            (Some(output), ..) => write!(f, "output {output}"),
+            (None, attribute, address) => {
+                let (attribute, address) = (attribute.as_deref(), address.as_deref());
+                write!(f, "attribute {} of {}", attribute.unwrap_or_default(), address.unwrap_or_default())
+            }
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AttributePath {

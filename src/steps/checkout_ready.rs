@@ -10,10 +10,10 @@ use futures::future::OptionFuture;
 use self::judge::{Expected, Reading, refusals, standing, warnings};
 pub(super) use self::judge::{errored_state_file, errored_state_refusal};
 use super::infrastructure::{deploy_attributes, held_at, infrastructure, literal, place};
-use super::running::running_tag;
-use crate::adapters::checkout::{Location, find_attribute, replace_attribute};
+use super::running::by_state;
+use crate::adapters::checkout::{Location, Standing, find_attribute, replace_attribute};
 use crate::event::{Evidence, Question, Refusal};
-use crate::facts::Thing;
+use crate::facts::{Check, Thing};
 use crate::runbook::Kind;
 use crate::runbook::schema::Infrastructure;
 use crate::step::{Act, Decision, Finding, Look, Step, Trouble, Undo};
@@ -124,8 +124,24 @@ async fn unmerged_bump(look: &Look<'_>, infrastructure: &Infrastructure, dirty: 
     let (head, here) = (head.ok()?, here.ok()?);
     let version = find_attribute(&here, &at.file, &at.block, &at.attribute).ok()?.literal;
     let bumped = replace_attribute(&head, &at.file, &at.block, &at.attribute, &version).ok()?;
-    let running = running_tag(look.readers, look.runbook).await.ok()?.fact.filter(|running| running.certain)?;
-    (bumped == here && literal(&running.tag).ok()? == version).then_some(running.tag)
+    if bumped != here {
+        return None;
+    }
+    let is_here = |tag: &String| literal(tag).is_ok_and(|literal| literal == version);
+    // The state may not tell: then the last run here that wrote a version does.
+    let mine = look.past.iter().rfind(|run| run.bumped).map(|run| run.tag.clone());
+    match mine.filter(is_here) {
+        Some(tag) => Some(tag),
+        None => by_state(look.readers, look.runbook).await.ok()?.ok().map(|running| running.tag).filter(is_here),
+    }
+}
+
+/// What follows where the remote's main could not be read.
+fn unseen(look: &Look<'_>, standing: &Standing) -> Result<Option<Evidence>, Trouble> {
+    let Err(error) = &standing.remote else { return Ok(None) };
+    let consequence = "Main of the infrastructure repository may have moved: deploying from this checkout could undo what \
+                       others deployed. Only an apply that is bound to its plan file is allowed";
+    look.without(Check::Lock, error.clone(), consequence).map(Some)
 }
 
 #[async_trait]
@@ -148,19 +164,22 @@ impl Step for CheckoutReady {
         expected.unmerged = unmerged.as_ref().map(|_| infrastructure.version.file.as_str());
         let refusals = refusals(&reading, &expected);
         let mut finding = if refusals.is_empty() {
+            let unseen = unseen(&look, &reading.standing)?;
             *self.fingerprint.lock().unwrap_or_else(PoisonError::into_inner) = Some(fingerprint?);
             let short: String = reading.standing.head.chars().take(12).collect();
-            Finding::satisfied(format!(
-                "{} is clean and at {}/{} ({short})",
-                look.readers.checkout.root().display(),
-                infrastructure.remote,
-                infrastructure.main
-            ))
+            let root = look.readers.checkout.root();
+            let at = match unseen {
+                None => format!("{}/{} ({short})", infrastructure.remote, infrastructure.main),
+                Some(_) => short,
+            };
+            let mut finding = Finding::satisfied(format!("{} is clean and at {at}", root.display()));
+            finding.evidence.extend(unseen);
+            finding
         } else {
             Finding::new(Decision::Blocked(refusals))
         };
         finding.evidence.extend(unmerged.map(|tag| {
-            Evidence::warning(format!("the checkout holds the version {tag}, which runs and is not merged yet"))
+            Evidence::warning(format!("the checkout holds the version {tag}, which the last deploy wrote and which is not merged yet"))
         }));
         finding.evidence.extend(warnings(&reading, &expected));
         Ok(finding)
@@ -179,7 +198,9 @@ impl Step for CheckoutReady {
         // What is in that file is part of the fingerprint, its version apart.
         let unmerged = *self.unmerged.lock().unwrap_or_else(PoisonError::into_inner);
         ours.extend(unmerged.then(|| infrastructure.version.file.clone()));
-        let mut refusals = standing(&now?, &expected(&look, infrastructure, &ours));
+        let now = now?;
+        let mut refusals = standing(&now, &expected(&look, infrastructure, &ours));
+        unseen(&look, &now)?;
         let earlier = self.fingerprint.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let fingerprint = fingerprint?;
         if refusals.is_empty() && earlier.is_some_and(|earlier| earlier != fingerprint) {

@@ -5,6 +5,7 @@ mod advice;
 mod before;
 mod judge;
 mod tagging;
+mod unseen;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,7 @@ use crate::adapters::checkout::Tree;
 use crate::adapters::github::{Release, RunFilter, WorkflowRun};
 use crate::adapters::registry::{Manifest, airflow_version};
 use crate::event::{Evidence, Question, Refusal};
-use crate::facts::{Fact, FactKind, ImageFact, TargetFact};
+use crate::facts::{Check, Fact, FactKind, ImageFact, TargetFact};
 use crate::release;
 use crate::runbook::schema::Span;
 use crate::step::{Act, Decision, Finding, Look, Step, Trouble, Undo, Wait};
@@ -64,20 +65,17 @@ impl ImageReady {
             self.publication(&look, rollback),
         );
         let (running, image) = running?;
-        let finding = match manifest? {
-            Some(manifest) => self.found(&look, tag, rollback, &manifest, latest?.as_ref(), &running, image).await?,
-            None if rollback => {
-                let shape = declared::release(look.runbook)?;
-                let releases = match &look.runbook.github {
-                    Some(github) => look.readers.github.releases(&github.repository).await.unwrap_or_default(),
-                    None => Vec::new(),
-                };
-                let image = format!("{} at {}", registry.image, registry.url);
-                let refusal = advice::missing(shape, tag, &image, &releases);
-                let tags = advice::recent_tags(&look, running.fact.as_ref()).await?;
-                Finding::new(Decision::Blocked(vec![advice::with_tags(refusal, &tags)]))
+        let seen = async {
+            match manifest? {
+                Some(manifest) => self.found(&look, tag, rollback, &manifest, latest?.as_ref(), &running, image).await,
+                None if rollback => missing(&look, tag, &running).await,
+                None => self.not_yet(&look, tag, &publication?),
             }
-            None => self.not_yet(&look, tag, &publication?)?,
+        };
+        let finding = match seen.await {
+            // Nothing but the registry is asked there for a rollback.
+            Err(Trouble::Service(error)) if rollback => unseen::unseen(&look, tag, error, &running).await?,
+            seen => seen?,
         };
         Ok(teach_running(finding, running))
     }
@@ -97,7 +95,12 @@ impl ImageReady {
         let registry = declared::registry(look.runbook)?;
         let reader = &look.readers.registry;
         let again = running.fact.as_ref().is_some_and(|running| running.tag == tag);
-        let past = async { if rollback && !again { advice::past(look, tag).await } else { Ok(None) } };
+        let past = async {
+            if rollback && !again {
+                return Ok(advice::past(tag, &advice::deployed(look, tag, None).await?));
+            }
+            Ok::<_, Trouble>(None)
+        };
         let (environment, running_image, previous, past) = futures::join!(
             reader.environment(&registry.image, &manifest.digest),
             async {
@@ -347,14 +350,33 @@ impl Step for ImageReady {
     async fn guard(&self, look: Look<'_>) -> Result<Vec<Refusal>, Trouble> {
         let Some(image) = &look.facts.image else { return Ok(Vec::new()) };
         let registry = declared::registry(look.runbook)?;
-        let digest = async { Ok(look.readers.registry.digest(&registry.image, &image.tag).await?) };
+        let digest = async { Ok(look.readers.registry.digest(&registry.image, &image.tag).await) };
         let (now, deployed) = futures::try_join!(digest, deployed_meanwhile(&look))?;
-        Ok(moved(image, now.as_deref()).into_iter().chain(deployed).collect())
+        let moved = match now {
+            Ok(now) => moved(image, now.as_deref()),
+            Err(_) if look.parameters.overridden(Check::Registry).is_some() => None,
+            Err(error) => return Err(error.into()),
+        };
+        Ok(moved.into_iter().chain(deployed).collect())
     }
 
     async fn act(&self, _act: Act<'_>, _question: &Question) -> Result<(), Trouble> {
         Ok(())
     }
+}
+
+/// The tag of a rollback that the registry does not have.
+async fn missing(look: &Look<'_>, tag: &str, running: &Running) -> Result<Finding, Trouble> {
+    let shape = declared::release(look.runbook)?;
+    let registry = declared::registry(look.runbook)?;
+    let releases = match &look.runbook.github {
+        Some(github) => look.readers.github.releases(&github.repository).await.unwrap_or_default(),
+        None => Vec::new(),
+    };
+    let image = format!("{} at {}", registry.image, registry.url);
+    let refusal = advice::missing(shape, tag, &image, &releases);
+    let tags = advice::recent_tags(look, running.fact.as_ref()).await?;
+    Ok(Finding::new(Decision::Blocked(vec![advice::with_tags(refusal, &tags)])))
 }
 
 /// Whether the tag still points to what was resolved.

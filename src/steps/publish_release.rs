@@ -170,7 +170,7 @@ impl PublishRelease {
             Ok::<_, ServiceError>((latest, environment))
         };
         let running = async {
-            let running = running_tag(look.readers, look.runbook).await?;
+            let running = running_tag(look.readers, look.runbook, look.past).await?;
             // Best effort: it only says how far `latest` is from it.
             let image = running_image(&look, running.fact.as_ref()).await.unwrap_or_default();
             Ok::<_, Trouble>((running.fact, image))

@@ -14,7 +14,7 @@ use super::objects::PrivateObjects;
 use super::scratch::Scratch;
 use super::terraform::hex;
 use super::tree::{WorkTree, command_failed, malformed, names};
-use super::{Arguments, Attribute, CheckoutRead, CheckoutWrite, Location, Planned, Result, Standing, Tree, recipe};
+use super::{Arguments, Attribute, CheckoutRead, CheckoutWrite, Landed, Location, Planned, RemoteMain, Result, Standing, Tree, recipe};
 use crate::adapters::process::{Command, CommandRead, CommandRun, Commands, LineSink, Recorded, Traces};
 use crate::adapters::{Cause, ServiceError};
 
@@ -197,8 +197,8 @@ impl CheckoutRead for Checkout {
                 let why = format!("the remote {} has no branch {}", self.options.remote, self.options.main);
                 ServiceError::new("git", "ls-remote", Cause::NotFound(why))
             })?;
-            let contains = self.contains(&commit).await?;
-            Ok((commit, contains))
+            let in_head = self.contains(&commit).await?;
+            Ok(RemoteMain { commit, in_head })
         };
         let branch = async {
             let said = self.git.attempt(&["symbolic-ref", "-q", "--short", "HEAD"]).await?;
@@ -206,10 +206,11 @@ impl CheckoutRead for Checkout {
         };
         let listed = self.git.output(&["status", "--porcelain=v2", "-z", "--untracked-files=normal"]);
         let head = self.git.line(&["rev-parse", "--verify", "HEAD^{commit}"]);
-        let (branch, head, (remote_main, contains_remote), listed, in_progress) =
+        let remote = async { Ok(remote.await) };
+        let (branch, head, remote, listed, in_progress) =
             tokio::try_join!(branch, head, remote, listed, self.in_progress())?;
         let (dirty, untracked) = status(&listed);
-        Ok(Standing { branch, head, remote_main, contains_remote, dirty, untracked, in_progress })
+        Ok(Standing { branch, head, remote, dirty, untracked, in_progress })
     }
 
     async fn read(&self, file: &str) -> Result<Vec<u8>> {
@@ -278,12 +279,7 @@ impl CheckoutRead for Checkout {
         find_attribute(&bytes, &at.file, &at.block, &at.attribute).map(Some).map_err(malformed)
     }
 
-    async fn literals_in_history(
-        &self,
-        branch: &str,
-        at: &Location,
-        limit: usize,
-    ) -> Result<Vec<(jiff::Timestamp, String)>> {
+    async fn literals_in_history(&self, branch: &str, at: &Location, limit: usize) -> Result<Vec<Landed>> {
         self.verified().await?;
         self.history(branch, at, limit).await
     }

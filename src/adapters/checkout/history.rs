@@ -6,53 +6,66 @@ use super::client::Checkout;
 use super::git::Git;
 use super::hcl::find_attribute;
 use super::objects::PrivateObjects;
-use super::{CheckoutRead, Location, Result};
+use super::{CheckoutRead, Landed, Location, Result};
 
 impl Checkout {
     /// Two git processes, however long the history is.
-    pub(super) async fn history(&self, branch: &str, at: &Location, limit: usize) -> Result<Vec<(Timestamp, String)>> {
+    pub(super) async fn history(&self, branch: &str, at: &Location, limit: usize) -> Result<Vec<Landed>> {
         // The list of objects to read is one a line.
         if at.file.contains('\n') {
             return Ok(Vec::new());
         }
-        let Some(commit) = self.remote_branch(branch).await? else { return Ok(Vec::new()) };
+        let commit = match self.remote_branch(branch).await {
+            Ok(Some(commit)) => commit,
+            Ok(None) => return Ok(Vec::new()),
+            // What was deployed once stays so, whoever does not answer now.
+            Err(error) => self.fetched_before(branch).await?.ok_or(error)?,
+        };
         if self.git.attempt(&["cat-file", "-e", &format!("{commit}^{{commit}}")]).await?.success() {
-            return literals(&self.git, &commit, at, limit).await;
+            return landed(&self.git, &commit, at, limit).await;
         }
         let private = PrivateObjects::new(&self.git, &self.options.scratch_parent).await?;
         private.git.fetch_objects(&self.options.remote, &format!("refs/heads/{branch}")).await?;
-        literals(&private.git, &commit, at, limit).await
+        landed(&private.git, &commit, at, limit).await
+    }
+
+    /// The branch as this clone knows it.
+    async fn fetched_before(&self, branch: &str) -> Result<Option<String>> {
+        let name = format!("refs/remotes/{}/{branch}^{{commit}}", self.options.remote);
+        let said = self.git.attempt(&["rev-parse", "--verify", "--quiet", &name]).await?;
+        Ok(said.success().then(|| String::from_utf8_lossy(&said.stdout).trim_end().to_owned()))
     }
 }
 
-async fn literals(git: &Git, commit: &str, at: &Location, limit: usize) -> Result<Vec<(Timestamp, String)>> {
+async fn landed(git: &Git, commit: &str, at: &Location, limit: usize) -> Result<Vec<Landed>> {
     let count = format!("--max-count={limit}");
-    let listed =
-        git.output(&["--literal-pathspecs", "rev-list", "--timestamp", &count, commit, "--", &at.file]).await?;
+    let format = "--format=%ct%x09%H%x09%an";
+    let listed = git.output(&["--literal-pathspecs", "rev-list", format, &count, commit, "--", &at.file]).await?;
     let listed = String::from_utf8_lossy(&listed).into_owned();
-    let commits: Vec<(Timestamp, &str)> = listed
+    // Between them stand lines that name the commit alone.
+    let commits: Vec<(Timestamp, &str, &str)> = listed
         .lines()
         .filter_map(|line| {
-            let (seconds, commit) = line.split_once(' ')?;
-            Some((Timestamp::from_second(seconds.parse().ok()?).ok()?, commit))
+            let [seconds, commit, author] = line.splitn(3, '\t').collect::<Vec<_>>().try_into().ok()?;
+            Some((Timestamp::from_second(seconds.parse().ok()?).ok()?, commit, author))
         })
         .collect();
     if commits.is_empty() {
         return Ok(Vec::new());
     }
-    let wanted: String = commits.iter().map(|(_, commit)| format!("{commit}:{}\n", at.file)).collect();
+    let wanted: String = commits.iter().map(|(_, commit, _)| format!("{commit}:{}\n", at.file)).collect();
     let batch = git.fed(&["cat-file", "--batch"], wanted.as_bytes()).await?;
-    let found = commits.iter().zip(contents(&batch)).filter_map(|((time, _), content)| {
+    let found = commits.iter().zip(contents(&batch)).filter_map(|((time, _, author), content)| {
         // A file that is not there at a commit, or holds the attribute no more, says nothing of it.
         let attribute = find_attribute(content?, &at.file, &at.block, &at.attribute).ok()?;
-        Some((*time, attribute.literal))
+        Some(Landed { at: *time, by: (*author).to_owned(), literal: attribute.literal })
     });
-    let mut held: Vec<(Timestamp, String)> = Vec::new();
-    for (time, literal) in found {
+    let mut held: Vec<Landed> = Vec::new();
+    for older in found {
         match held.last_mut() {
             // Another edit of the same file: the literal is older than that.
-            Some((since, newer)) if *newer == literal => *since = time,
-            _ => held.push((time, literal)),
+            Some(newer) if newer.literal == older.literal => *newer = older,
+            _ => held.push(older),
         }
     }
     Ok(held)

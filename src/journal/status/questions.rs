@@ -2,6 +2,7 @@
 
 use super::{EffectState, LOCK_STEP, RunState, StepState};
 use crate::event::{Adoption, Ended, StepHead, StepResult};
+use crate::facts::{PastDeploy, PastRun};
 
 impl RunState {
     /// Steps with an effect whose end is unknown; effects that give back are left out, since looking again settles them.
@@ -102,6 +103,26 @@ impl RunState {
     /// Production runs the new version, and what follows (its pull request, the checks) is not done.
     pub fn deployed_unfinished(&self) -> bool {
         self.resumable() && self.facts.applied.as_ref().is_some_and(|applied| applied.changed)
+    }
+
+    /// This run as a later one on the same machine sees it; `None` where it was not known yet which tag to deploy.
+    pub fn past(&self) -> Option<PastRun> {
+        let deploy = match &self.facts.applied {
+            Some(applied) if applied.unverified.is_none() => PastDeploy::Done(applied.ended_at),
+            _ if self.deploy_was_tried() => PastDeploy::Unsure,
+            _ => PastDeploy::Never,
+        };
+        Some(PastRun {
+            run: self.run.clone(),
+            by: format!("{} on {}", self.who, self.host),
+            tag: self.facts.target.as_ref().filter(|target| !target.predicted)?.tag.clone(),
+            began: self.started_at,
+            deploy,
+            ended: self.finish.as_ref().map_or_else(|| "open".to_owned(), |finish| finish.reason.clone()),
+            image: self.facts.image.clone(),
+            running: self.facts.running.clone(),
+            bumped: self.facts.bumped.is_some(),
+        })
     }
 
     /// Steps that did not come to an end of their own, in order.

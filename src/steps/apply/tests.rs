@@ -7,7 +7,7 @@ use super::traces::next_traces;
 use super::*;
 use crate::adapters::Readers;
 use crate::adapters::airflow::{Activity, AirflowRead, Dag, Health, ImportError, PauseEntry};
-use crate::adapters::checkout::{Arguments, Attribute, CheckoutRead, PlannedChange, Result as Answer, Standing};
+use crate::adapters::checkout::{Arguments, Attribute, CheckoutRead, Landed, PlannedChange, Result as Answer, Standing};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::github as gh;
 use crate::adapters::lock::{LockRead, LockState};
@@ -188,7 +188,7 @@ impl CheckoutRead for Memory {
     async fn remote_attribute(&self, _: &str, _: &Location) -> Answer<Option<Attribute>> {
         nobody()
     }
-    async fn literals_in_history(&self, _: &str, _: &Location, _: usize) -> Answer<Vec<(jiff::Timestamp, String)>> {
+    async fn literals_in_history(&self, _: &str, _: &Location, _: usize) -> Answer<Vec<Landed>> {
         nobody()
     }
     async fn output(&self, _: &[String]) -> Answer<Vec<u8>> {
@@ -316,6 +316,7 @@ impl Bench {
             runbook: &self.runbook,
             parameters: &self.parameters,
             facts: &self.facts,
+            past: &[],
             held: &[],
             in_doubt: &self.in_doubt,
             open: &[],

@@ -95,8 +95,10 @@ pub fn standing(standing: &Standing, expected: &Expected<'_>) -> Vec<Refusal> {
             "commit or stash them: an apply would take them along unseen".into(),
         );
     }
-    if standing.head != standing.remote_main {
-        match standing.contains_remote {
+    if let Ok(origin) = &standing.remote
+        && standing.head != origin.commit
+    {
+        match origin.in_head {
             Some(true) => refuse(
                 format!("the checkout has commits that are not on {remote}/{main}"),
                 "push them through a pull request first: an apply would take them along unseen".into(),

@@ -1,4 +1,10 @@
 use super::*;
+use crate::adapters::checkout::RemoteMain;
+use crate::adapters::{Cause, ServiceError};
+
+fn main_is(commit: &str, in_head: Option<bool>) -> Result<RemoteMain, ServiceError> {
+    Ok(RemoteMain { commit: commit.into(), in_head })
+}
 
 fn reading() -> Reading {
     let commit = "a".repeat(40);
@@ -6,8 +12,7 @@ fn reading() -> Reading {
         standing: Standing {
             branch: Some("main".into()),
             head: commit.clone(),
-            remote_main: commit,
-            contains_remote: Some(true),
+            remote: Ok(RemoteMain { commit, in_head: Some(true) }),
             dirty: vec![],
             untracked: vec![],
             in_progress: None,
@@ -64,8 +69,8 @@ fn each_trouble_is_refused() {
         ("dirty", |it| it.standing.dirty = vec!["x.tf".into()], "x.tf"),
         ("branch", |it| it.standing.branch = Some("topic".into()), "topic"),
         ("detached", |it| it.standing.branch = None, "no branch"),
-        ("behind", |it| (it.standing.remote_main, it.standing.contains_remote) = ("b".into(), None), "behind"),
-        ("diverged", |it| (it.standing.remote_main, it.standing.contains_remote) = ("b".into(), Some(false)), "behind"),
+        ("behind", |it| it.standing.remote = main_is("b", None), "behind"),
+        ("diverged", |it| it.standing.remote = main_is("b", Some(false)), "behind"),
         ("ahead", |it| it.standing.head = "b".into(), "commits that are not on"),
         ("rebase", |it| it.standing.in_progress = Some("rebase".into()), "rebase"),
         ("flag", |it| it.flag.as_mut().unwrap().1.literal = "true".into(), "prod.tf:33"),
@@ -81,6 +86,16 @@ fn each_trouble_is_refused() {
         assert!(refusals[0].what.contains(says), "{name}: {}", refusals[0].what);
         assert!(!refusals[0].next.is_empty(), "{name}");
     }
+}
+
+/// Whoever decided to continue without the remote still does not deploy from a dirty checkout.
+#[test]
+fn what_is_local_is_refused_without_the_remote_too() {
+    let mut reading = reading();
+    reading.standing.remote = Err(ServiceError::new("git", "ls-remote", Cause::Unreachable("refused".into())));
+    assert_eq!(refusals(&reading, &expected(&[], false)), []);
+    reading.standing.dirty = vec!["x.tf".into()];
+    assert_eq!(refusals(&reading, &expected(&[], false)).len(), 1);
 }
 
 #[test]

@@ -2,116 +2,44 @@
 //!
 //! Everything here is best effort: it explains a refusal that stands already, so a failed read only makes it shorter.
 
-use std::collections::BTreeMap;
-
-use futures::future::join_all;
-use jiff::Timestamp;
-
-use crate::adapters::checkout::Location;
-use crate::adapters::github::{PullRequest, Release};
+use crate::adapters::github::Release;
 use crate::event::{Evidence, Refusal};
 use crate::facts::RunningFact;
-use crate::release::{self, Deployed};
-use crate::runbook::Kind;
+use crate::release::Deployed;
 use crate::runbook::schema::ReleaseShape;
 use crate::step::{Look, Trouble};
+use crate::steps::candidates::Candidates;
 use crate::steps::declared;
+use crate::steps::deploys::{Deploys, bumps_of};
 
-const SHOWN: usize = 8;
-
-/// How many commits of the version's file are looked through: decades of deploys.
-const COMMITS: usize = 500;
-
-/// Recent tags of the registry, one line each, with age and whether they were ever deployed.
+/// The tags to choose from, one line each, with age and whether they were ever deployed.
 pub async fn recent_tags(look: &Look<'_>, running: Option<&RunningFact>) -> Result<Vec<String>, Trouble> {
+    let candidates = Candidates::read(look.readers, look.runbook, look.past, running).await?;
+    Ok(candidates.lines(look.readers.clock.now()))
+}
+
+/// Whether a tag was ever deployed, as far as that is known.
+pub async fn deployed(look: &Look<'_>, tag: &str, running: Option<&RunningFact>) -> Result<Deployed, Trouble> {
     let shape = declared::release(look.runbook)?;
-    let registry = declared::registry(look.runbook)?;
-    let (tags, main) = futures::join!(look.readers.registry.tags(&registry.image), history(look));
-    let Ok(tags) = tags else { return Ok(Vec::new()) };
-    let all = release::recent(shape, &tags, usize::MAX);
-    let mut shown: Vec<String> = all.iter().take(SHOWN).cloned().collect();
-    let mut history: BTreeMap<String, Deployed> =
-        all.iter().map(|tag| (tag.clone(), deployed(shape, tag, running, &[], &main))).collect();
-    let pulls = join_all(shown.iter().map(|tag| bumps_of(look, tag))).await;
-    for (tag, pulls) in shown.iter().zip(&pulls) {
-        history.insert(tag.clone(), deployed(shape, tag, running, pulls, &main));
-    }
-    let stable = running.and_then(|running| release::latest_stable(&history, &running.tag)).map(str::to_owned);
-    shown.extend(stable.clone().filter(|stable| !shown.contains(stable)));
-    let mut lines = release::suggest(shape, &shown, &history, look.readers.clock.now());
-    if let Some(at) = stable.and_then(|stable| shown.iter().position(|tag| *tag == stable)) {
-        lines[at].push_str(": the latest stable one before what runs now");
-    }
-    Ok(lines)
+    let (deploys, pulls) = futures::join!(
+        Deploys::read(look.readers, look.runbook, look.past),
+        bumps_of(look.readers, look.runbook, tag),
+    );
+    Ok(deploys.judge(shape, tag, running, &pulls))
 }
 
 /// What a tag's past says to somebody who is about to deploy it; `None` where nothing is known.
-pub async fn past(look: &Look<'_>, tag: &str) -> Result<Option<Evidence>, Trouble> {
-    let shape = declared::release(look.runbook)?;
-    let (main, pulls) = futures::join!(history(look), bumps_of(look, tag));
-    Ok(match deployed(shape, tag, None, &pulls, &main) {
+pub fn past(tag: &str, deployed: &Deployed) -> Option<Evidence> {
+    match deployed {
         Deployed::Now(source) | Deployed::Before(source) => {
             Some(Evidence::verified(format!("{tag} was deployed before ({source})")))
+        }
+        Deployed::Unwell(source) => {
+            Some(Evidence::warning(format!("production was unhealthy with {tag} before ({source})")))
         }
         Deployed::Probably(source) => Some(Evidence::warning(format!("{tag} was probably deployed before ({source})"))),
         Deployed::Never => Some(Evidence::warning(format!("{tag} was published and never deployed"))),
         Deployed::NotKnown => None,
-    })
-}
-
-/// What main of the infrastructure repository held, and since when; empty where it cannot be read.
-async fn history(look: &Look<'_>) -> Vec<(Timestamp, String)> {
-    let Some(infrastructure) = &look.runbook.infrastructure else { return Vec::new() };
-    let at = Location::from(&infrastructure.version);
-    look.readers.checkout.literals_in_history(&infrastructure.main, &at, COMMITS).await.unwrap_or_else(|error| {
-        tracing::warn!(%error, "what was deployed before is not known");
-        Vec::new()
-    })
-}
-
-/// Infrastructure pull requests that this runbook's own step would have opened for a tag.
-async fn bumps_of(look: &Look<'_>, tag: &str) -> Vec<PullRequest> {
-    let Some(infrastructure) = &look.runbook.infrastructure else { return Vec::new() };
-    let template = look.runbook.steps.iter().find_map(|step| match &step.kind {
-        Kind::InfrastructurePullRequest { branch, .. } => Some(branch),
-        _ => None,
-    });
-    let Some(template) = template else { return Vec::new() };
-    let branch = template.replace("{tag}", tag);
-    look.readers.github.pull_requests_of_branch(&infrastructure.repository, &branch).await.unwrap_or_default()
-}
-
-/// A bump pull request is opened after its apply, so what is on main was deployed, and even an open one means that the
-/// tag probably ran.
-fn deployed(
-    shape: &ReleaseShape,
-    tag: &str,
-    running: Option<&RunningFact>,
-    pulls: &[PullRequest],
-    main: &[(Timestamp, String)],
-) -> Deployed {
-    if let Some(running) = running.filter(|running| running.tag == tag) {
-        return if running.certain {
-            Deployed::Now(running.source.clone())
-        } else {
-            Deployed::Probably(running.source.clone())
-        };
-    }
-    let literal = format!("\"{tag}\"");
-    if let Some((since, _)) = main.iter().find(|(_, held)| *held == literal) {
-        return Deployed::Before(format!("on main since {}", since.strftime("%Y-%m-%d")));
-    }
-    if let Some(pull) = pulls.iter().find(|pull| pull.merged) {
-        return Deployed::Before(format!("pull request #{} merged", pull.number));
-    }
-    match pulls.iter().find(|pull| pull.state == "open") {
-        Some(pull) => Deployed::Probably(format!("pull request #{} open", pull.number)),
-        None => {
-            // A clone may be shallow: only a history that goes back to before the tag was made can deny it.
-            let made = shape.version_of_image(tag).and_then(release::time_of);
-            let reaches = made.is_some_and(|made| main.iter().any(|(since, _)| *since <= made));
-            if reaches { Deployed::Never } else { Deployed::NotKnown }
-        }
     }
 }
 
@@ -177,47 +105,6 @@ mod tests {
         assert!(what(&[release(true)]).contains("belongs to the draft release"));
         assert!(what(&[release(false)]).contains("was never tagged"));
         assert!(what(&[]).contains("no such release on GitHub"));
-    }
-
-    #[test]
-    fn deployed_is_said_only_as_far_as_it_is_known() {
-        let pull = |state: &str, merged| PullRequest {
-            number: 12,
-            title: String::new(),
-            state: state.into(),
-            merged,
-            head_ref: String::new(),
-            head_sha: String::new(),
-            base_ref: String::new(),
-            author: String::new(),
-            html_url: String::new(),
-            updated_at: None,
-        };
-        let running = |certain| RunningFact { tag: TAG.into(), certain, source: "state".into() };
-        assert_eq!(deployed(&shape(), TAG, Some(&running(true)), &[], &[]), Deployed::Now("state".into()));
-        assert_eq!(deployed(&shape(), TAG, Some(&running(false)), &[], &[]), Deployed::Probably("state".into()));
-        assert_eq!(
-            deployed(&shape(), TAG, None, &[pull("closed", true)], &[]),
-            Deployed::Before("pull request #12 merged".into())
-        );
-        assert_eq!(
-            deployed(&shape(), TAG, None, &[pull("open", false)], &[]),
-            Deployed::Probably("pull request #12 open".into())
-        );
-        assert_eq!(deployed(&shape(), TAG, None, &[pull("closed", false)], &[]), Deployed::NotKnown);
-    }
-
-    #[test]
-    fn main_tells_what_was_deployed_and_denies_only_what_it_would_show() {
-        let at = |time: &str, tag: &str| (time.parse::<Timestamp>().unwrap(), format!("\"{tag}\""));
-        let main = [
-            at("2024-09-10T08:00:00Z", "rel-2024.09.09.23.00.57"),
-            at("2024-06-14T09:00:00Z", "rel-2024.06.13.17.07.54"),
-        ];
-        let past = |tag: &str| deployed(&shape(), tag, None, &[], &main);
-        assert_eq!(past("rel-2024.06.13.17.07.54"), Deployed::Before("on main since 2024-06-14".into()));
-        assert_eq!(past(TAG), Deployed::Never);
-        assert_eq!(past("rel-2023.12.20.22.19.13"), Deployed::NotKnown, "from before this history");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::event::Refusal;
 use crate::facts::Fact;
 use crate::release;
 use crate::step::{Finding, Look, Trouble};
-use crate::steps::running::{Running, running_tag};
+use crate::steps::running::{Running, by_state, running_tag};
 
 /// Whether another tag runs than when this run first looked: somebody deployed meanwhile, and this run's plan, rollback
 /// tag and comparison afterwards were all made for what ran before. The run's own tag is no surprise: an apply that
@@ -16,9 +16,9 @@ pub(super) async fn deployed_meanwhile(look: &Look<'_>) -> Result<Option<Refusal
     if look.facts.applied.is_some() {
         return Ok(None);
     }
-    let now = running_tag(look.readers, look.runbook).await?.fact.filter(|now| now.certain);
+    let now = by_state(look.readers, look.runbook).await?;
     let target = look.facts.target.as_ref().map(|target| target.tag.as_str());
-    let other = now.filter(|now| now.tag != before.tag && Some(now.tag.as_str()) != target);
+    let other = now.ok().filter(|now| now.tag != before.tag && Some(now.tag.as_str()) != target);
     Ok(other.map(|now| Refusal {
         what: format!(
             "{} ran when this run first looked, now {} runs: somebody deployed meanwhile",
@@ -32,7 +32,7 @@ pub(super) async fn deployed_meanwhile(look: &Look<'_>) -> Result<Option<Refusal
 pub(super) async fn running_now(look: Look<'_>) -> Result<Running, Trouble> {
     match &look.facts.running {
         Some(fact) => Ok(Running { fact: Some(fact.clone()), evidence: Vec::new() }),
-        None => running_tag(look.readers, look.runbook).await,
+        None => running_tag(look.readers, look.runbook, look.past).await,
     }
 }
 

@@ -56,7 +56,7 @@ pub fn judge(reading: Reading<'_>) -> Result<Vec<Evidence>, Refusal> {
     if !reading.rollback {
         evidence.extend(not_an_older_image(&reading)?);
     }
-    evidence.push(relation(&reading));
+    evidence.push(relation(reading.shape, tag, reading.rollback, reading.running));
     evidence.extend(airflow_change(reading.airflow_version, reading.running_airflow_version));
     Ok(evidence)
 }
@@ -86,18 +86,17 @@ fn not_an_older_image(reading: &Reading<'_>) -> Result<Option<Evidence>, Refusal
 }
 
 /// How the tag stands to what runs now.
-fn relation(reading: &Reading<'_>) -> Evidence {
-    let tag = reading.tag;
-    let Some(running) = reading.running else {
+pub fn relation(shape: &ReleaseShape, tag: &str, rollback: bool, running: Option<&RunningFact>) -> Evidence {
+    let Some(running) = running else {
         return Evidence::warning(format!("what runs now is not known, so it cannot be told what {tag} replaces"));
     };
     let now = format!("{} runs now ({})", running.tag, running.source);
-    let versions = (reading.shape.version_of_image(tag), reading.shape.version_of_image(&running.tag));
+    let versions = (shape.version_of_image(tag), shape.version_of_image(&running.tag));
     let order = match versions {
         (Some(wanted), Some(now)) => wanted.cmp(now),
         _ => return Evidence::warning(format!("{now}; it cannot be told which of both is newer")),
     };
-    let text = match (order, reading.rollback) {
+    let text = match (order, rollback) {
         (Ordering::Equal, _) => {
             return Evidence::warning(format!(
                 "{now}: only a change of configuration or infrastructure can be deployed"

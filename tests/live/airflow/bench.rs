@@ -71,6 +71,7 @@ impl Bench {
             runbook,
             parameters: Parameters::default(),
             facts: Facts::default(),
+            past: &[],
             held: vec![],
             began: Timestamp::now(),
             workspace,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use catalog_deploy::adapters::Cause;
 use catalog_deploy::adapters::checkout::{
-    Arguments, Attribute, CheckoutRead, CheckoutWrite, Location, Planned, Result, Standing, Tree, replace_attribute,
+    Arguments, Attribute, CheckoutRead, CheckoutWrite, Landed, Location, Planned, RemoteMain, Result, Standing, Tree, replace_attribute,
 };
 use catalog_deploy::adapters::lock::{LockRead, LockRecord, LockState, LockWrite, Taken};
 use catalog_deploy::adapters::process::{LineSink, Recorded, Traces};
@@ -35,15 +35,18 @@ impl CheckoutRead for Hands {
         "/checkout".into()
     }
     async fn standing(&self) -> Result<Standing> {
+        let remote = self.git("the remote's main", false, |world| {
+            let newest = world.repo.main.len() - 1;
+            Ok(RemoteMain { commit: Repo::commit(newest), in_head: (world.repo.head == newest).then_some(true) })
+        });
+        let remote = remote.await;
         self.git("standing", false, |world| {
             let repo = &world.repo;
-            let newest = repo.main.len() - 1;
             let dirty = if repo.working == repo.main[repo.head] { vec![] } else { vec![FILE.to_owned()] };
             Ok(Standing {
                 branch: Some("main".into()),
                 head: Repo::commit(repo.head),
-                remote_main: Repo::commit(newest),
-                contains_remote: (repo.head == newest).then_some(true),
+                remote,
                 dirty,
                 untracked: Vec::new(),
                 in_progress: None,
@@ -92,7 +95,7 @@ impl CheckoutRead for Hands {
         })
         .await
     }
-    async fn literals_in_history(&self, _: &str, _: &Location, _: usize) -> Result<Vec<(Timestamp, String)>> {
+    async fn literals_in_history(&self, _: &str, _: &Location, _: usize) -> Result<Vec<Landed>> {
         self.git("log", false, |_| Ok(Vec::new())).await
     }
     async fn output(&self, argv: &[String]) -> Result<Vec<u8>> {

@@ -24,7 +24,7 @@ async fn look_everywhere(fixture: &Fixture, root: &Path) {
     let newer = fixture.colleague("new", "by a colleague");
     let before = untouched(fixture, root);
     let standing = checkout.standing().await.unwrap();
-    assert_eq!((standing.contains_remote, &standing.remote_main), (None, &newer));
+    assert_eq!(standing.remote.unwrap(), RemoteMain { commit: newer, in_head: None });
     checkout.read(FILE).await.unwrap();
     checkout.read_at("HEAD", FILE).await.unwrap();
     checkout.attribute(&at("docker_image_tag")).await.unwrap();
@@ -126,9 +126,9 @@ async fn standing_tells_what_is_not_clean() {
     let fixture = Fixture::new();
     let checkout = Checkout::new(fixture.options());
     let clean = checkout.standing().await.unwrap();
-    assert_eq!((clean.branch.as_deref(), clean.contains_remote), (Some("main"), Some(true)));
+    assert_eq!(clean.branch.as_deref(), Some("main"));
     assert!(clean.dirty.is_empty() && clean.untracked.is_empty() && clean.in_progress.is_none());
-    assert_eq!(clean.head, clean.remote_main);
+    assert_eq!(clean.remote.unwrap(), RemoteMain { commit: clean.head, in_head: Some(true) });
     std::fs::write(fixture.root.join("a b \u{fc}"), "x").unwrap();
     std::fs::write(fixture.root.join("justfile"), "x").unwrap();
     git(&fixture.root, &["mv", FILE, "environments/prod/moved.tf"]);
