@@ -281,6 +281,9 @@ pub enum Event {
     },
     GateAsked {
         question: Question,
+        /// Someone is there and has to answer; not where the answer was given beforehand, or where no one is asked.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        waits: bool,
     },
     GateAnswered {
         gate: String,

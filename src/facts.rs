@@ -159,6 +159,17 @@ pub struct RunningFact {
     pub source: String,
 }
 
+/// A gate that was answered with yes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    pub gate: String,
+    /// e.g. `ada on laptop, at the terminal`
+    pub by: String,
+    pub digest: String,
+    /// What was approved, line by line as it was shown.
+    pub summary: Vec<String>,
+}
+
 /// An earlier run of the same runbook on this machine, as its journal tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PastRun {

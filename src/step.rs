@@ -14,7 +14,7 @@ use crate::adapters::checkout::Tree;
 use crate::adapters::process::LineSink;
 use crate::adapters::{Cause, Readers, ServiceError, World, Writers};
 use crate::event::{Ended, Event, Evidence, Question, Refusal, StepResult};
-use crate::facts::{Check, Fact, FactKind, Facts, Held, Parameters, PastRun};
+use crate::facts::{Approval, Check, Fact, FactKind, Facts, Held, Parameters, PastRun};
 use crate::journal::DurableIntent;
 use crate::plan::approval::{Authority, Consent};
 use crate::runbook::Runbook;
@@ -214,10 +214,14 @@ pub enum Undo {
 pub struct Look<'a> {
     /// The step that looks.
     pub step: &'a str,
+    /// The run's id.
+    pub run: &'a str,
     pub readers: &'a Readers,
     pub runbook: &'a Runbook,
     pub parameters: &'a Parameters,
     pub facts: &'a Facts,
+    /// The gates of this run that were answered with yes.
+    pub approvals: &'a [Approval],
     /// Earlier runs of this runbook on this machine, oldest first.
     pub past: &'a [PastRun],
     /// What the run holds at this moment.
@@ -389,6 +393,11 @@ pub trait Step: Send + Sync {
     }
     /// How its effect is taken back, or why it cannot be.
     fn undo(&self) -> Undo;
+
+    /// What is not as usual between this step's change and its undoing, in a few words; for whoever decides to begin.
+    fn holds(&self, _runbook: &Runbook) -> Option<String> {
+        None
+    }
 
     /// Looks and decides. Called before the change, after it, while waiting, and on resume.
     async fn observe(&self, look: Look<'_>) -> Result<Finding, Trouble>;

@@ -120,6 +120,8 @@ pub struct Permissions {
     /// Whether GitHub told what the token itself may. It does not of fine-grained tokens and those of apps: then `push` is
     /// what their owner may.
     pub told: bool,
+    /// When the token expires; `None` where GitHub does not say, e.g. because it never does.
+    pub expires: Option<jiff::Timestamp>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

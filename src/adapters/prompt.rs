@@ -26,6 +26,11 @@ pub trait Prompt: Send + Sync {
         false
     }
 
+    /// Whether a person is waited for if this is asked.
+    fn waits(&self, _question: &Question) -> bool {
+        self.attended()
+    }
+
     /// As [`Prompt::ask`], by a person alone: no flag and no rehearsal answers this.
     ///
     /// # Errors
@@ -95,6 +100,9 @@ impl Prompt for Box<dyn Prompt> {
     fn attended(&self) -> bool {
         self.as_ref().attended()
     }
+    fn waits(&self, question: &Question) -> bool {
+        self.as_ref().waits(question)
+    }
     async fn ask_person(&self, question: &Question) -> Result<Option<Answer>, ServiceError> {
         self.as_ref().ask_person(question).await
     }
@@ -130,6 +138,11 @@ impl<P: Prompt> Prompt for FlagsThen<P> {
 
     fn attended(&self) -> bool {
         self.then.attended()
+    }
+
+    fn waits(&self, question: &Question) -> bool {
+        self.then.waits(question)
+            && !self.flags.given(question).is_some_and(|it| Consent::answered(question, &it).is_ok())
     }
 
     async fn ask_person(&self, question: &Question) -> Result<Option<Answer>, ServiceError> {
@@ -184,6 +197,9 @@ mod tests {
         fn can_ask(&self) -> bool {
             true
         }
+        fn attended(&self) -> bool {
+            true
+        }
         async fn ask(&self, question: &Question) -> Result<Option<Answer>, ServiceError> {
             self.0.lock().unwrap().push(question.clone());
             let (gate, by) = (question.gate.clone(), AnsweredBy::Terminal);
@@ -201,8 +217,10 @@ mod tests {
     #[tokio::test]
     async fn a_flag_answers_once_then_the_person_is_asked() {
         let prompt = FlagsThen::new(flags(&["apply"]), Declines::default());
+        assert!(!prompt.waits(&question()), "answered beforehand");
         assert_eq!(prompt.ask(&question()).await.unwrap().unwrap().by, AnsweredBy::Flag);
         assert_eq!(prompt.ask(&question()).await.unwrap().unwrap().by, AnsweredBy::Terminal);
+        assert!(prompt.waits(&question()));
         assert_eq!(prompt.choose("", &[]).await.unwrap(), Some(1));
     }
 

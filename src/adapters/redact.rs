@@ -75,7 +75,7 @@ impl Redactor {
             Event::Waiting { on, .. } => self.own(on),
             Event::PollFailed { why, .. } | Event::NotGivenBack { why, .. } | Event::RunClosed { why } => self.own(why),
             Event::Output { line, .. } => self.own(line),
-            Event::GateAsked { question } => self.question(question),
+            Event::GateAsked { question, .. } => self.question(question),
             Event::Intent { what, .. } => self.own(what),
             Event::Outcome { ended: Ended::Refused { why } | Ended::InDoubt { why }, .. } => self.own(why),
             Event::GivenBack { how, .. } => self.own(how),

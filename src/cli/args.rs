@@ -30,9 +30,9 @@ pub struct RunArgs {
     /// Look at everything, show what would happen, change nothing.
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// Deploy this image tag and skip the release steps: the rollback.
-    #[arg(short, long, value_name = "TAG")]
-    pub tag: Option<String>,
+    /// Deploy this image tag and skip the release steps: the rollback. Without a value, choose from a list.
+    #[arg(short, long, value_name = "TAG", num_args = 0..=1)]
+    pub tag: Option<Option<String>>,
     /// Answer a gate beforehand; with @DIGEST, only exactly what that digest stands for.
     #[arg(long, value_name = "GATE[@DIGEST]")]
     pub approve: Vec<String>,
@@ -95,6 +95,8 @@ pub enum Command {
     Restore(RestoreArgs),
     /// What is deployed, who holds the lock, what is still open.
     Status { runbook: Option<String> },
+    /// Image tags that --tag can name: when each was deployed, by whom, and how that ended.
+    Tags { runbook: Option<String> },
     /// Past runs.
     History,
     /// One run's report.

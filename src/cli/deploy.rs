@@ -10,15 +10,14 @@ use crate::journal::runs::Runs;
 use super::args::RunArgs;
 use super::error::CliError;
 use super::output;
-use super::parameters::parameters;
 use super::runbook;
 use super::session::{Asking, Session};
 use super::settings::Settings;
 
 pub async fn run(settings: Settings, name: &str, args: &RunArgs) -> Result<ExitCode, CliError> {
     let loaded = runbook::trusted(&settings, name)?;
-    let parameters = parameters(args)?;
     let session = session(settings, loaded, args.approve.clone());
+    let parameters = session.parameters(args).await?;
     let outcome = if args.dry_run { session.preview(parameters).await? } else { session.deploy(parameters).await? };
     Ok(output::code(&outcome))
 }

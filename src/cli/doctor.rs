@@ -10,9 +10,11 @@ use std::process::ExitCode;
 use futures::FutureExt;
 use futures::future::{BoxFuture, join_all};
 
+use crate::adapters::Readers;
 use crate::adapters::process::Command;
-use crate::adapters::{Cause, Readers, ServiceError};
-use crate::runbook::{Kind, Runbook};
+use crate::runbook::Runbook;
+
+use super::credentials::{Check, Verdict, credentials, verdict};
 
 use super::deploy::session;
 use super::error::CliError;
@@ -21,42 +23,6 @@ use super::runbook;
 use super::settings::Settings;
 
 const DEFAULT: &str = "prod";
-
-/// One answer.
-struct Check {
-    name: String,
-    verdict: Verdict,
-    text: String,
-    credentials: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Pass,
-    Warn,
-    Fail,
-    Unknown,
-}
-
-impl Verdict {
-    fn word(self) -> &'static str {
-        match self {
-            Self::Pass => "pass",
-            Self::Warn => "warn",
-            Self::Fail => "FAIL",
-            Self::Unknown => "unknown",
-        }
-    }
-}
-
-impl Check {
-    fn new(name: impl Into<String>, verdict: Verdict, text: impl Into<String>) -> Self {
-        Self { name: name.into(), verdict, text: text.into(), credentials: false }
-    }
-    fn failed(name: impl Into<String>, error: &ServiceError) -> Self {
-        Self { credentials: error.credentials(), ..Self::new(name, Verdict::Fail, error.to_string()) }
-    }
-}
 
 pub async fn run(settings: Settings, name: Option<String>) -> Result<ExitCode, CliError> {
     let loaded = runbook::trusted(&settings, name.as_deref().unwrap_or(DEFAULT))?;
@@ -86,29 +52,11 @@ pub async fn run(settings: Settings, name: Option<String>) -> Result<ExitCode, C
             asked.push(lock(readers).boxed());
         }
     }
-    asked.extend(github(readers, runbook));
-    if let Some(service) = &runbook.registry {
-        asked.push(registry(readers, &service.image).boxed());
-    }
-    if let Some(service) = &runbook.airflow {
+    if runbook.airflow.is_some() {
         asked.push(airflow(readers).boxed());
-        asked.push(airflow_account(readers, &service.known_dag).boxed());
     }
-    if let Some(sentry) = &readers.sentry {
-        asked.push(
-            async {
-                verdict("Sentry", sentry.unresolved().await, |found| format!("{} unresolved issues", found.len()))
-            }
-            .boxed(),
-        );
-    }
-    for step in &runbook.steps {
-        if let Kind::Identity { command, expect } = &step.kind {
-            asked.push(identity(readers, command, expect).boxed());
-        }
-    }
+    asked.extend(credentials(readers, runbook, expiry.as_deref()));
     let mut checks = join_all(asked).await;
-    checks.push(cloud_session(expiry.as_deref()));
     if runbook.slack.is_some() && !slack {
         checks.push(Check::new("Slack", Verdict::Warn, "no [slack] webhook_url: nobody is told"));
     }
@@ -214,42 +162,6 @@ async fn lock(readers: &Readers) -> Check {
     }
 }
 
-fn github<'a>(readers: &'a Readers, runbook: &'a Runbook) -> Vec<BoxFuture<'a, Check>> {
-    let mut asked = vec![async { verdict("GitHub account", readers.github.viewer().await, |login| login) }.boxed()];
-    let own = runbook.github.as_ref().map(|service| service.repository.as_str());
-    let infrastructure = runbook.infrastructure.as_ref().map(|it| it.repository.as_str());
-    for repository in [own, infrastructure].into_iter().flatten() {
-        asked.push(permissions(readers, repository).boxed());
-    }
-    asked
-}
-
-async fn permissions(readers: &Readers, repository: &str) -> Check {
-    match readers.github.permissions(repository).await {
-        Ok(found) if found.push && found.told => Check::new(repository, Verdict::Pass, "may write"),
-        Ok(found) if found.push => Check::new(
-            repository,
-            Verdict::Unknown,
-            "its owner may write; the token does not tell what it may itself: it needs Contents and Pull requests, read and write",
-        ),
-        Ok(_) => Check {
-            credentials: true,
-            ..Check::new(repository, Verdict::Fail, "may read only: drafts are not seen and nothing can be published")
-        },
-        Err(error) => Check::failed(repository, &error),
-    }
-}
-
-async fn registry(readers: &Readers, image: &str) -> Check {
-    match readers.registry.digest(image, "latest").await {
-        Ok(Some(digest)) => {
-            Check::new(image, Verdict::Pass, format!("latest is {}", digest.get(..19).unwrap_or(&digest)))
-        }
-        Ok(None) => Check::new(image, Verdict::Warn, "has no tag `latest`"),
-        Err(error) => Check::failed(image, &error),
-    }
-}
-
 async fn airflow(readers: &Readers) -> Check {
     let (version, health) = futures::join!(readers.airflow.version(), readers.airflow.health());
     match (version, health) {
@@ -267,87 +179,5 @@ async fn airflow(readers: &Readers) -> Check {
             }
         }
         (Err(error), _) | (_, Err(error)) => Check::failed("Airflow", &error),
-    }
-}
-
-async fn airflow_account(readers: &Readers, known: &[String]) -> Check {
-    let answers = join_all(known.iter().map(|dag| readers.airflow.dag(dag))).await;
-    let mut failed = None;
-    for (dag, answer) in known.iter().zip(answers) {
-        match answer {
-            Ok(_) => return Check::new("Airflow account", Verdict::Pass, format!("sees {dag}")),
-            Err(error) => failed = Some(error),
-        }
-    }
-    match failed {
-        Some(error) if !error.not_found() => Check::failed("Airflow account", &error),
-        _ => Check {
-            credentials: true,
-            ..Check::new(
-                "Airflow account",
-                Verdict::Fail,
-                format!("sees none of {}, so its \"nothing runs\" means nothing", known.join(", ")),
-            )
-        },
-    }
-}
-
-async fn identity(readers: &Readers, command: &[String], expect: &str) -> Check {
-    let command = Command { argv: command.to_vec(), ..Command::default() };
-    match readers.commands.read(&command).await {
-        Ok(done) if done.success() && String::from_utf8_lossy(&done.stdout).contains(expect) => {
-            Check::new("cloud identity", Verdict::Pass, expect)
-        }
-        Ok(done) if done.success() => {
-            Check::new("cloud identity", Verdict::Fail, format!("another account: the answer does not hold {expect:?}"))
-        }
-        Ok(_) => Check {
-            credentials: true,
-            ..Check::new("cloud identity", Verdict::Fail, "not logged in, or the session ran out")
-        },
-        Err(error) => Check::failed("cloud identity", &error),
-    }
-}
-
-/// How long the cloud session lasts, where the environment says it.
-fn cloud_session(expiry: Option<&str>) -> Check {
-    const NAME: &str = "cloud session";
-    let Some(text) = expiry else {
-        return Check::new(NAME, Verdict::Unknown, "AWS_CREDENTIAL_EXPIRATION is not set, so its end is not known");
-    };
-    let Ok(end) = text.parse::<jiff::Timestamp>() else {
-        return Check::new(NAME, Verdict::Unknown, format!("AWS_CREDENTIAL_EXPIRATION is no time: {text}"));
-    };
-    let left = end.duration_since(jiff::Timestamp::now()).as_secs();
-    match left {
-        ..=0 => Check { credentials: true, ..Check::new(NAME, Verdict::Fail, format!("ran out at {end}")) },
-        1..3600 => Check::new(NAME, Verdict::Warn, format!("{} minutes left: renew it before an apply", left / 60)),
-        _ => Check::new(NAME, Verdict::Pass, format!("{} minutes left", left / 60)),
-    }
-}
-
-fn verdict<T>(name: &str, answer: Result<T, ServiceError>, text: impl FnOnce(T) -> String) -> Check {
-    match answer {
-        Ok(value) => Check::new(name, Verdict::Pass, text(value)),
-        Err(error) if matches!(error.cause, Cause::NoAnswer(_)) => {
-            Check::new(name, Verdict::Unknown, error.to_string())
-        }
-        Err(error) => Check::failed(name, &error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_cloud_session_is_judged_by_the_time_left() {
-        let inside = |seconds: i64| (jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds)).to_string();
-        let word = |expiry: Option<&str>| cloud_session(expiry).verdict.word();
-        assert_eq!(word(None), "unknown");
-        assert_eq!(word(Some("soon")), "unknown");
-        assert_eq!(word(Some(&inside(-5))), "FAIL");
-        assert_eq!(word(Some(&inside(600))), "warn");
-        assert_eq!(word(Some(&inside(7200))), "pass");
     }
 }

@@ -4,6 +4,7 @@ pub mod args;
 mod broke;
 mod completions;
 pub mod connect;
+mod credentials;
 mod debug_log;
 mod deploy;
 mod doctor;
@@ -19,6 +20,7 @@ pub mod session;
 pub mod settings;
 mod signals;
 mod status;
+mod tags;
 mod take_over;
 mod unlock;
 
@@ -80,6 +82,7 @@ fn dispatch(cli: Cli, environment: Environment) -> Result<ExitCode, CliError> {
         Command::Resume(args) => on_runtime(|| Ok(resume::resume(settings()?, args))),
         Command::Restore(args) => on_runtime(|| Ok(resume::restore(settings()?, args))),
         Command::Status { runbook } => on_runtime(|| Ok(status::run(settings()?, runbook))),
+        Command::Tags { runbook } => on_runtime(|| Ok(tags::run(settings()?, runbook))),
         Command::History => history::history(&settings()?),
         Command::Show { run, format } => history::show(&settings()?, &run, format),
         Command::Doctor { runbook } => on_runtime(|| Ok(doctor::run(settings()?, runbook))),

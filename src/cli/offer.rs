@@ -19,7 +19,10 @@ use super::signals;
 enum Offer {
     Resume,
     /// Deploy this tag, which ran before, as `source` says.
-    RollBack { tag: String, source: String },
+    RollBack {
+        tag: String,
+        source: String,
+    },
     Leave,
 }
 

@@ -7,14 +7,14 @@ use super::args::RunArgs;
 use super::error::CliError;
 
 pub fn parameters(args: &RunArgs) -> Result<Parameters, CliError> {
-    if args.tag.as_ref().is_some_and(|tag| tag.trim().is_empty()) {
-        return Err(
-            CliError::usage("--tag names no image tag").next("--tag rel-YYYY.MM.DD.HH.MM.SS, as on the registry")
-        );
+    if args.tag.as_ref().is_some_and(|tag| tag.as_ref().is_none_or(|tag| tag.trim().is_empty())) {
+        return Err(CliError::usage("--tag names no image tag")
+            .next("--tag rel-YYYY.MM.DD.HH.MM.SS, as on the registry")
+            .next("see the tags to choose from: catalog-deploy tags"));
     }
     let overrides = parse_overrides(&args.overrides)?;
     Ok(Parameters {
-        tag: args.tag.clone(),
+        tag: args.tag.clone().flatten(),
         overrides,
         wait: args.wait,
         lock_wait: args.lock_wait,
@@ -68,8 +68,8 @@ mod tests {
 
     #[test]
     fn an_empty_tag_is_a_slip_of_the_shell() {
-        for text in ["", " "] {
-            let args = RunArgs { tag: Some(text.into()), ..RunArgs::default() };
+        for text in [None, Some(""), Some(" ")] {
+            let args = RunArgs { tag: Some(text.map(Into::into)), ..RunArgs::default() };
             assert_eq!(parameters(&args).unwrap_err().exit, 2, "{text:?}");
         }
     }

@@ -10,7 +10,6 @@ use super::args::{RehearseArgs, SharedArgs};
 use super::deploy::session;
 use super::error::CliError;
 use super::output::{code, data, say};
-use super::parameters::parameters;
 use super::runbook;
 use super::session::Asking;
 use super::settings::{Environment, Settings};
@@ -53,11 +52,11 @@ pub async fn run(environment: Environment, shared: &SharedArgs, args: &RehearseA
     let shared = SharedArgs { config: Some(config_path), ..shared.clone() };
     let settings = Settings::load(environment, &shared)?;
     let loaded = runbook::trusted(&settings, &args.runbook)?;
-    let parameters = parameters(&args.run)?;
     let mut session = session(settings, loaded, args.run.approve.clone());
     if args.yes {
         session.asking = Asking::RehearsalYes;
     }
+    let parameters = session.parameters(&args.run).await?;
     let outcome =
         if args.run.dry_run { session.preview(parameters).await? } else { session.deploy(parameters).await? };
     if let Place::Kept(path) = &place {

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures::future::join_all;
+
 use crate::adapters::World;
 use crate::adapters::awake::Awake;
 use crate::adapters::checkout::{Place, sweep};
@@ -14,6 +16,7 @@ use crate::adapters::memo::of_one_moment;
 use crate::adapters::prompt::{FlagAnswers, FlagsThen, Nobody, Prompt, RehearsalYes, TerminalPrompt};
 use crate::adapters::redact::Redactor;
 use crate::engine::adoption::adoption;
+use crate::engine::outlook::{Credential, Credentials};
 use crate::engine::preview::Preview;
 use crate::engine::{Adopting, Outcome, Recorder, Run, StopSignal};
 use crate::event::{AnsweredBy, Event, FORMAT, Mode, Refusal};
@@ -27,6 +30,7 @@ use crate::runbook::suggest::nearest;
 use crate::steps;
 
 use super::connect::{Connection, host, who};
+use super::credentials::{Verdict, credentials};
 use super::debug_log;
 use super::error::CliError;
 use super::output::{Output, say};
@@ -206,6 +210,9 @@ impl Session {
         run.options = self.settings.options();
         run.adopting = adopting;
         run.past = self.past(Some(&recorder.state().run))?;
+        if go == Go::On {
+            run = run.asking_about(self.credentials(world));
+        }
         let outcome = match go {
             Go::On => run.carry_out().await,
             Go::GiveUp => run.give_up().await,
@@ -214,6 +221,23 @@ impl Session {
             recorder.tell(Event::Warned { text: format!("what children printed may still hold secrets: {error}") });
         }
         Ok(outcome)
+    }
+
+    /// Asks about every credential while the first steps look.
+    fn credentials(&self, world: &World) -> Credentials {
+        let (readers, runbook) = (world.readers().clone(), self.loaded.runbook.clone());
+        let session_end = self.settings.environment.get("AWS_CREDENTIAL_EXPIRATION");
+        let mut asked = Credentials::new();
+        asked.spawn(async move {
+            let checks = join_all(credentials(&readers, &runbook, session_end.as_deref())).await;
+            let told = checks.into_iter().filter(|check| check.verdict != Verdict::Unknown);
+            told.map(|check| Credential {
+                text: format!("{}: {}", check.name, check.text),
+                works: check.verdict == Verdict::Pass,
+            })
+            .collect()
+        });
+        asked
     }
 
     /// What every part of this run keeps out of what it tells.

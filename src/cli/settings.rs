@@ -14,6 +14,7 @@ use super::error::CliError;
 use crate::adapters::http::{is_loopback_text, path_of};
 use crate::adapters::process::print_secret;
 use crate::adapters::redact::Redactor;
+use crate::report::text::shell_word;
 use crate::runbook::suggest::nearest;
 
 /// In bytes.
@@ -226,11 +227,7 @@ pub struct Settings {
 
 /// The given options that every further command needs as well, as they would be typed; starts with a space.
 pub fn options(shared: &SharedArgs) -> String {
-    let typed = |flag: &str, path: &Path| {
-        let text = path.display().to_string();
-        let plain = text.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
-        if plain { format!(" {flag} {text}") } else { format!(" {flag} '{}'", text.replace('\'', "'\\''")) }
-    };
+    let typed = |flag: &str, path: &Path| format!(" {flag} {}", shell_word(&path.display().to_string()));
     // A command may be typed in another directory.
     let config = shared.config.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
     let config = config.map(|path| typed("--config", &path)).unwrap_or_default();

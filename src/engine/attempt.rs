@@ -72,6 +72,7 @@ impl Run<'_> {
                 Decision::Change(question) => {
                     // Whatever was in doubt has been looked for and is not there.
                     self.settle(id, false)?;
+                    self.look_ahead(index).await;
                     let consent = match approved.take() {
                         Some((digest, consent)) if digest == question.digest => consent,
                         _ => self.consent(index, planned, &question).await?,

@@ -22,7 +22,8 @@ impl Run<'_> {
         if let Some(consent) = Consent::ungated(&planned.head) {
             return Ok(consent);
         }
-        self.recorder.record(Event::GateAsked { question: question.clone() })?;
+        let waits = self.prompt.waits(question);
+        self.recorder.record(Event::GateAsked { question: question.clone(), waits })?;
         let gate = &question.gate;
         let flag = if question.expected { gate.clone() } else { format!("{gate}@{}", question.digest) };
         let answer = self.unless_stopped(async { Ok(self.prompt.ask(question).await?) }).await?;

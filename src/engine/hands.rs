@@ -111,10 +111,12 @@ impl Glance<'_> {
     pub(super) fn look(&self) -> Look<'_> {
         Look {
             step: self.step,
+            run: &self.state.run,
             readers: self.run.readers(),
             runbook: self.run.runbook,
             parameters: &self.state.parameters,
             facts: &self.state.facts,
+            approvals: &self.state.approvals,
             past: &self.run.past,
             held: &self.state.held,
             in_doubt: &self.in_doubt,

@@ -3,17 +3,19 @@
 //!
 //! `run.rs` carries a run out (and goes on with one): `sequence.rs` gives each step its turn, `attempt.rs` is one turn,
 //! `gate.rs` asks, `overrides.rs` asks about answers that are missing, `hands.rs` is what its steps get to work with.
-//! `preview.rs` only looks, `doubt.rs` finds out how lost effects ended, `adoption.rs` takes over an open run, `rollback.rs` offers to go back, `unwind.rs`
-//! gives back what is held, `recorder.rs` is the one mouth to journal and watchers, `outcome.rs` turns an end into an exit
-//! code.
+//! `preview.rs` only looks, `doubt.rs` finds out how lost effects ended, `adoption.rs` takes over an open run, `rollback.rs`
+//! offers to go back, `unwind.rs` restores what is held, `recorder.rs` writes to journal and watchers, `outcome.rs` is an
+//! end as an exit code, and `judge.rs` finds the worst of several.
 
 pub mod adoption;
 mod attempt;
 pub mod doubt;
 pub mod gate;
 pub mod hands;
+mod judge;
 pub mod lock;
 pub mod outcome;
+pub mod outlook;
 mod overrides;
 pub mod preview;
 pub mod recorder;

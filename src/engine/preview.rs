@@ -231,10 +231,12 @@ impl Preview<'_> {
     ) -> Look<'a> {
         Look {
             step: &planned.head.id,
+            run: "preview",
             readers: self.readers,
             runbook: self.runbook,
             parameters: self.parameters,
             facts,
+            approvals: &[],
             past: &self.past,
             held: self.adoption.as_ref().map_or(&[], |it| it.held.as_slice()),
             in_doubt: &[],
@@ -262,7 +264,7 @@ impl Preview<'_> {
             Decision::Satisfied => StepResult::Satisfied,
             Decision::Change(question) => {
                 board(shared).would_change |= lasts(planned);
-                self.tell(shared, Event::GateAsked { question: unbound(question, &self.plan_text) });
+                self.tell(shared, Event::GateAsked { question: unbound(question, &self.plan_text), waits: false });
                 StepResult::WouldChange
             }
             Decision::Wait(wait) => {

@@ -18,7 +18,9 @@ use crate::step::{Trouble, Undo};
 
 use super::adoption::Adopting;
 use super::doubt::applies;
-use super::outcome::{Failure, Outcome, judge, not_given_back, restored, step_result, still_at_work};
+use super::judge::judge;
+use super::outcome::{Failure, Outcome, not_given_back, restored, step_result, still_at_work};
+use super::outlook::{Credentials, Outlook};
 use super::{Recorder, StopSignal};
 
 /// How long a service may be out of reach while the end of an effect is looked up. Runbook time.
@@ -43,6 +45,7 @@ pub struct Run<'a> {
     pub adopting: Option<Adopting>,
     /// Earlier runs of this runbook on this machine, oldest first.
     pub past: Vec<PastRun>,
+    pub(super) outlook: Outlook,
     /// When this process began with it.
     began: Timestamp,
     /// A deadline that several waits share has passed: nothing is waited for any longer.
@@ -81,12 +84,19 @@ impl<'a> Run<'a> {
             options: String::new(),
             adopting: None,
             past: Vec::new(),
+            outlook: Outlook::with(None),
             began,
             waited_enough: AtomicBool::new(false),
             roll_back_to: Mutex::default(),
             lock_seen,
             under_way: Mutex::default(),
         }
+    }
+
+    /// What is found about credentials is said before the first change.
+    #[must_use]
+    pub fn asking_about(self, credentials: Credentials) -> Self {
+        Self { outlook: Outlook::with(Some(credentials)), ..self }
     }
 
     pub(super) fn lock_seen(&self) -> Duration {

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::event::{Adoption, Ended, Event, Mode, Stamped, StepHead, StepResult};
-use crate::facts::{Facts, Held, Parameters};
+use crate::event::{Adoption, AnsweredBy, Ended, Event, Mode, Question, Stamped, StepHead, StepResult};
+use crate::facts::{Approval, Facts, Held, Parameters};
 
 /// Where one step stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -109,6 +109,12 @@ pub struct RunState {
     pub who: String,
     pub host: String,
     pub started_at: Timestamp,
+    /// Whoever carries it out since the last resume, e.g. `ada on laptop`.
+    acting: String,
+    /// The latest yes of each gate, in the order in which they were given.
+    pub approvals: Vec<Approval>,
+    /// What was asked last, until it is answered.
+    asked: Option<Question>,
     /// The run whose obligations this one has taken over, and when that one began.
     pub took_over: Option<(String, Timestamp)>,
     /// With what was overridden since.
@@ -194,6 +200,9 @@ impl RunState {
             who: who.clone(),
             host: host.clone(),
             started_at: stamped.at,
+            acting: format!("{who} on {host}"),
+            approvals: Vec::new(),
+            asked: None,
             took_over: None,
             parameters: parameters.clone(),
             heads: steps.clone(),
@@ -215,13 +224,20 @@ impl RunState {
         }
         match &stamped.event {
             Event::RunStarted { .. } => return Err("a run starts once".into()),
-            Event::RunResumed { .. } => self.finish = None,
+            Event::RunResumed { who, host } => {
+                self.finish = None;
+                self.acting = format!("{who} on {host}");
+            }
             Event::TookOver { adoption } => self.adopt(adoption)?,
             Event::Overridden { given, .. } => self.parameters.overrides.push(given.clone()),
             Event::StepStarted { step } => self.move_step(step, Move::Start, None)?,
-            Event::GateAsked { question } => self.move_step(&question.gate, Move::Ask, None)?,
-            Event::GateAnswered { gate, yes, .. } => {
+            Event::GateAsked { question, .. } => {
+                self.move_step(&question.gate, Move::Ask, None)?;
+                self.asked = Some(question.clone());
+            }
+            Event::GateAnswered { gate, yes, digest, by } => {
                 self.move_step(gate, if *yes { Move::Yes } else { Move::No }, None)?;
+                self.answered(gate, *yes, digest, *by);
             }
             Event::Intent { step, effect, what, holds, keeps, returns, forever } => {
                 let state = EffectState {
@@ -296,6 +312,22 @@ impl RunState {
     /// When this run began, or the one that it has taken over: nothing that it holds was taken before.
     pub fn began(&self) -> Timestamp {
         self.took_over.as_ref().map_or(self.started_at, |(_, began)| *began)
+    }
+
+    fn answered(&mut self, gate: &str, yes: bool, digest: &str, by: AnsweredBy) {
+        let Some(question) = self.asked.take().filter(|question| yes && question.gate == gate) else { return };
+        self.approvals.retain(|earlier| earlier.gate != gate);
+        let how = match by {
+            AnsweredBy::Terminal => "at the terminal",
+            AnsweredBy::Flag => "beforehand, by --approve",
+            AnsweredBy::Rehearsal => "by --yes of the rehearsal",
+        };
+        self.approvals.push(Approval {
+            gate: gate.to_owned(),
+            by: format!("{}, {how}", self.acting),
+            digest: digest.to_owned(),
+            summary: question.summary,
+        });
     }
 
     fn move_step(&mut self, step: &str, moved: Move, result: Option<&StepResult>) -> Result<(), String> {

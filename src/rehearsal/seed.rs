@@ -10,6 +10,12 @@ use super::{AirflowEdition, Fault, Options};
 
 /// What is deployed when the world starts.
 pub(super) const DEPLOYED_TAG: &str = "rel-2024.08.22.20.53.01";
+/// Deploys that main remembers, oldest first: tag, time, author.
+pub(super) const DEPLOYS: [(&str, &str, &str); 3] = [
+    ("rel-2023.11.14.18.24.16", "2023-11-15T09:00:00Z", "A Colleague"),
+    ("rel-2023.12.20.22.19.13", "2024-01-04T09:00:00Z", "A Maintainer"),
+    (DEPLOYED_TAG, "2024-08-23T09:00:00Z", "A Colleague"),
+];
 /// The date of the drafted release.
 pub(super) const DRAFT_DATE: &str = "2024.09.30.10.20.30";
 const BUILD_WORKFLOW: &str = "ci_cd.yml";

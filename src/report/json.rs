@@ -107,15 +107,15 @@ mod tests {
         let events = [
             stamped(0, Event::RunResumed { who: "ada".into(), host: "laptop".into() }),
             stamped(59, waiting("image", 43, 1843)),
-            stamped(60, Event::GateAsked { question: question("apply") }),
+            stamped(60, Event::GateAsked { question: question("apply"), waits: true }),
             stamped(61, refused("dags", "DAG „日本語“ is running\nnow", "wait")),
         ];
-        insta::assert_snapshot!(told(&events), @r###"
-{"at":"2024-09-09T23:00:57Z","event":"run-resumed","who":"ada","host":"laptop","format":1}
-{"at":"2024-09-09T23:01:56Z","event":"waiting","step":"image","on":"ghcr.io to have rel-2024.09.09.23.00.57","since":"2024-09-09T23:01:40Z","deadline":"2024-09-09T23:31:40Z"}
-{"at":"2024-09-09T23:01:57Z","event":"gate-asked","question":{"gate":"apply","title":"Apply the plan to production","summary":["replace module.catalog-airflow.aws_instance.instance (its user data changed)","Airflow stops for some minutes"],"digest":"sha256:0123456789abcdef0123456789abcdef","expected":true,"strength":"yes","details":null}}
-{"at":"2024-09-09T23:01:58Z","event":"step-finished","step":"dags","result":{"result":"blocked","refusals":[{"what":"DAG „日本語“ is running\nnow","next":"wait"}]}}
-"###);
+        insta::assert_snapshot!(told(&events), @r#"
+        {"at":"2024-09-09T23:00:57Z","event":"run-resumed","who":"ada","host":"laptop","format":1}
+        {"at":"2024-09-09T23:01:56Z","event":"waiting","step":"image","on":"ghcr.io to have rel-2024.09.09.23.00.57","since":"2024-09-09T23:01:40Z","deadline":"2024-09-09T23:31:40Z"}
+        {"at":"2024-09-09T23:01:57Z","event":"gate-asked","question":{"gate":"apply","title":"Apply the plan to production","summary":["replace module.catalog-airflow.aws_instance.instance (its user data changed)","Airflow stops for some minutes"],"digest":"sha256:0123456789abcdef0123456789abcdef","expected":true,"strength":"yes","details":null},"waits":true}
+        {"at":"2024-09-09T23:01:58Z","event":"step-finished","step":"dags","result":{"result":"blocked","refusals":[{"what":"DAG „日本語“ is running\nnow","next":"wait"}]}}
+        "#);
     }
 
     #[test]

@@ -73,13 +73,11 @@ impl<W: Write + Send> Lines<W> {
         self.of(at, gate, &format!("to answer beforehand: {}", words::approve_flag(question)));
     }
 
+    /// What to do next is said once, at the end.
     fn finished(&mut self, at: Timestamp, step: &str, result: &StepResult) {
         if let StepResult::Blocked { refusals } = result {
             for refusal in refusals {
                 self.of(at, step, &format!("refused: {}", refusal.what));
-                if !refusal.next.is_empty() {
-                    self.of(at, step, &format!("next: {}", refusal.next));
-                }
             }
             return;
         }
@@ -188,7 +186,7 @@ impl<W: Write + Send> Sink for Lines<W> {
             Event::Output { step, line } if normal && !words::unboxed(line).is_empty() => {
                 self.of(at, step, &format!("| {}", clean(line)));
             }
-            Event::GateAsked { question } if !self.steps.preview() => {
+            Event::GateAsked { question, .. } if !self.steps.preview() => {
                 self.question(at, question);
                 self.asked = Some(question.clone());
             }
@@ -346,7 +344,10 @@ mod tests {
 
     #[test]
     fn a_preview_asks_nobody() {
-        let events = [stamped(0, started(Mode::Preview)), stamped(1, Event::GateAsked { question: question("apply") })];
+        let events = [
+            stamped(0, started(Mode::Preview)),
+            stamped(1, Event::GateAsked { question: question("apply"), waits: false }),
+        ];
         assert!(!told(&events, Verbosity::Verbose).contains("--approve"));
     }
 
@@ -380,7 +381,7 @@ mod tests {
     #[test]
     fn a_question_that_nobody_answered_names_the_flag() {
         let mut events = vec![stamped(0, started(Mode::Deploy)), stamped(0, step_started("apply"))];
-        events.push(stamped(1, Event::GateAsked { question: question("apply") }));
+        events.push(stamped(1, Event::GateAsked { question: question("apply"), waits: false }));
         let asked = told(&events, Verbosity::Quiet);
         assert!(asked.contains("--approve apply@sha256:0123456789abcdef0123456789abcdef"), "{asked}");
         events.push(stamped(2, answered("apply", AnsweredBy::Flag)));

@@ -6,33 +6,34 @@ use super::words;
 use crate::event::{Event, Mode, StepResult};
 use crate::facts::Facts;
 
-/// A fold over a run's events; each may give one message in Slack's mrkdwn.
+/// The run lock's place in the list of steps: taking it changes nothing for anyone who does not deploy.
+const LOCK: &str = "lock";
+
+/// A fold over a run's events; each may give one message in Slack's mrkdwn. Nothing is said before the run changes
+/// something or someone is waited for: whoever is refused before that bothers no one.
 #[derive(Debug, Clone, Default)]
 pub struct Announcer {
     /// The runbook's line on whom to tell at a failure.
     incident: Option<String>,
-    /// Gates answered by a flag: nobody has to come.
-    beforehand: Vec<String>,
     run: String,
     runbook: String,
     preview: bool,
+    /// That this process began, not said yet.
+    opening: Option<String>,
+    /// The team has heard of this run.
+    known: bool,
     facts: Facts,
     held: StillHeld,
     /// Ids of the steps that judge production after the apply.
     checks: Vec<String>,
     health: Option<String>,
+    /// What is left for a person to do.
+    left: Vec<String>,
 }
 
 impl Announcer {
     pub fn new(incident: Option<String>) -> Self {
         Self { incident, ..Self::default() }
-    }
-
-    /// Names gates that flags answer, so that no message calls a person to them.
-    #[must_use]
-    pub fn answered_beforehand(mut self, gates: impl IntoIterator<Item = String>) -> Self {
-        self.beforehand.extend(gates);
-        self
     }
 
     /// An event of an earlier process of the same run: known, not announced.
@@ -51,21 +52,21 @@ impl Announcer {
                 self.runbook.clone_from(runbook);
                 self.preview = *mode == Mode::Preview;
                 let tag = parameters.tag.as_ref().map(|tag| format!(", image {}", code(tag))).unwrap_or_default();
-                Some(format!("{} starts: run {}, by {} on {}{tag}.", self.name(), code(run), escape(who), escape(host)))
+                self.opening(format!("starts: run {}, by {} on {}{tag}.", code(run), escape(who), escape(host)))
             }
-            Event::RunResumed { who, host } => Some(format!(
-                "{} goes on: run {}, by {} on {}.",
-                self.name(),
-                code(&self.run),
-                escape(who),
-                escape(host)
-            )),
+            Event::RunResumed { who, host } => {
+                self.left.clear();
+                let run = code(&self.run);
+                self.opening(format!("continues: run {run}, by {} on {}.", escape(who), escape(host)))
+            }
+            Event::TookOver { adoption } => Some(format!("{} takes over run {}.", self.name(), code(&adoption.run))),
+            Event::Intent { step, returns: None, .. } if step != LOCK && !self.known => self.opening.take(),
             Event::Learned { fact, .. } => {
                 self.facts.learn(fact.clone());
                 None
             }
-            Event::GateAsked { question } if !self.beforehand.contains(&question.gate) => Some(format!(
-                "{} waits for a person at {}: {} (digest {}).",
+            Event::GateAsked { question, waits: true } => Some(format!(
+                "{} waits for approval at {}: {} (digest {}).",
                 self.name(),
                 code(&question.gate),
                 escape(&question.title),
@@ -79,15 +80,29 @@ impl Announcer {
                     StepResult::Satisfied | StepResult::Changed if self.checks.contains(step) => {
                         self.health.get_or_insert_with(|| "healthy".into());
                     }
+                    StepResult::Left { what } => self.left.push(what.clone()),
                     _ => {}
                 }
                 None
             }
+            Event::RunFinished { .. } if !self.known => None,
             Event::RunFinished { exit: 0, message, .. } => Some(self.end(message)),
-            Event::RunFinished { exit, message, next, .. } => Some(self.failure(*exit, message, next)),
+            Event::RunFinished { exit, reason, message, next, .. } => Some(self.failure(*exit, reason, message, next)),
             _ => None,
         };
-        text.filter(|_| !self.preview)
+        let text = text.filter(|_| !self.preview)?;
+        self.known = true;
+        Some(self.opening.take().into_iter().chain([text]).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// Kept until there is something to say, unless the team knows of this run.
+    fn opening(&mut self, text: String) -> Option<String> {
+        let text = format!("{} {text}", self.name());
+        if self.known {
+            return Some(text);
+        }
+        self.opening = Some(text);
+        None
     }
 
     fn name(&self) -> String {
@@ -98,18 +113,21 @@ impl Announcer {
         let mut lines = vec![format!("{} is done: {}", self.name(), escape(message))];
         self.deployment(&mut lines);
         lines.extend(self.health.as_deref().map(|health| format!("Production: {}.", escape(health))));
+        self.left(&mut lines);
         lines.join("\n")
     }
 
-    fn failure(&self, exit: u8, message: &str, next: &[String]) -> String {
-        let word = match exit {
-            3 => "refused, and nothing was changed",
-            5 => "was not approved",
-            6 => "did not start: somebody else deploys",
-            7 => "deployed, but production is not known to be well",
-            8 => "still waits at its deadline and stopped",
-            9 => "needs a person now",
-            129..=143 => "was interrupted",
+    fn failure(&self, exit: u8, reason: &str, message: &str, next: &[String]) -> String {
+        let word = match (exit, reason) {
+            (3, _) => "was refused",
+            (5, _) => "was not approved",
+            (6, _) => "stopped: someone else is deploying",
+            (7, "unhealthy") => "deployed, and production is unhealthy",
+            (7, "inconclusive") => "deployed, and not everything could be checked",
+            (7, _) => "deployed, and something is left open",
+            (8, _) => "stopped: a deadline passed",
+            (9, _) => "needs manual action now",
+            (129..=143, _) => "was interrupted",
             _ => "failed",
         };
         let mut lines = vec![format!("{} {word}: {}", self.name(), escape(message))];
@@ -117,18 +135,18 @@ impl Announcer {
             lines.extend(self.health.as_deref().map(|health| format!("Production: {}.", escape(health))));
         }
         self.deployment(&mut lines);
+        self.left(&mut lines);
         lines.extend(self.held.all().iter().map(|held| format!("Still held: {}.", escape(&describe(held)))));
         lines.extend(self.held.in_doubt().map(|what| format!("Not known whether it happened: {}.", escape(what))));
-        let resume = format!("catalog-deploy resume {}", self.run);
-        let resumable = matches!(exit, 1 | 5 | 8 | 9 | 129..=143);
-        if resumable && !next.contains(&resume) {
-            lines.push(format!("Next: {}", code(&resume)));
-        }
         lines.extend(next.iter().map(|command| format!("Next: {}", code(command))));
-        if matches!(exit, 1 | 7 | 9) {
+        if matches!((exit, reason), (1 | 9, _) | (7, "unhealthy" | "inconclusive")) {
             lines.extend(self.incident.as_deref().map(escape));
         }
         lines.join("\n")
+    }
+
+    fn left(&self, lines: &mut Vec<String>) {
+        lines.extend(self.left.iter().map(|what| format!("Left for a person: {}.", escape(what))));
     }
 
     /// What was deployed and its pull requests, where known.
@@ -155,7 +173,6 @@ fn code(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::AnsweredBy;
     use crate::facts::{Fact, PullRequestFact};
     use crate::report::samples::*;
 
@@ -171,27 +188,27 @@ mod tests {
     #[test]
     fn a_failing_run() {
         let events: Vec<_> = failing().into_iter().map(|stamped| stamped.event).collect();
-        insta::assert_snapshot!(announced(&events).join("\n---\n"), @r###"
-*prod* starts: run `2024-09-09-adal`, by ada on laptop.
----
-*prod* waits for a person at `publish`: Apply the plan to production (digest `0123456789ab`).
----
-*prod* waits for a person at `apply`: Apply the plan to production (digest `0123456789ab`).
----
-*prod* needs a person now: could not apply the plan: InsufficientInstanceCapacity in us-east-1a
-Image: `rel-2024.09.09.23.00.57`
-Still held: docker_image_tag in environments/prod/catalog-airflow.tf, now "rel-2", before "rel-1" (in /src/infra on laptop).
-Next: `catalog-deploy resume 2024-09-09-adal`
-Next: `catalog-deploy restore 2024-09-09-adal`
-Consider this a Production Incident and notify the team.
-"###);
+        insta::assert_snapshot!(announced(&events).join("\n---\n"), @r#"
+        *prod* starts: run `2024-09-09-adal`, by ada on laptop.
+        *prod* waits for approval at `publish`: Apply the plan to production (digest `0123456789ab`).
+        ---
+        *prod* waits for approval at `apply`: Apply the plan to production (digest `0123456789ab`).
+        ---
+        *prod* needs manual action now: could not apply the plan: InsufficientInstanceCapacity in us-east-1a
+        Image: `rel-2024.09.09.23.00.57`
+        Still held: docker_image_tag in environments/prod/catalog-airflow.tf, now "rel-2", before "rel-1" (in /src/infra on laptop).
+        Next: `catalog-deploy resume 2024-09-09-adal`
+        Next: `catalog-deploy restore 2024-09-09-adal`
+        Consider this a Production Incident and notify the team.
+        "#);
     }
 
     #[test]
     fn the_end_names_the_pull_requests_and_the_health() {
         let pull = PullRequestFact { number: 7, url: "https://github.com/o/r/pull/7".into() };
         let learned = Event::Learned { step: "pull-request".into(), fact: Fact::PullRequest(pull) };
-        let events = [started(Mode::Rollback), learned, finished("health", StepResult::Satisfied), ended(0)];
+        let events =
+            [started(Mode::Rollback), changing("apply"), learned, finished("health", StepResult::Satisfied), ended(0)];
         insta::assert_snapshot!(announced(&events).join("\n---\n"), @r###"
 *prod* starts: run `2024-09-09-adal`, by ada on laptop, image `rel-2024.08.22.20.53.01`.
 ---
@@ -203,33 +220,77 @@ Production: healthy.
 
     #[test]
     fn nothing_in_a_preview() {
-        let events = [started(Mode::Preview), Event::GateAsked { question: question("apply") }, ended(3)];
+        let events = [started(Mode::Preview), asked("apply", true), ended(3)];
         assert!(announced(&events).is_empty());
     }
 
+    fn asked(gate: &str, waits: bool) -> Event {
+        Event::GateAsked { question: question(gate), waits }
+    }
+
+    fn changing(step: &str) -> Event {
+        Event::Intent {
+            step: step.into(),
+            effect: format!("{step}/1"),
+            what: "change".into(),
+            holds: vec![],
+            keeps: vec![],
+            returns: None,
+            forever: false,
+        }
+    }
+
     #[test]
-    fn nobody_is_called_to_a_gate_that_a_flag_answers() {
-        let mut announcer = Announcer::new(None).answered_beforehand(["apply".into()]);
-        announcer.event(&started(Mode::Deploy));
-        assert_eq!(announcer.event(&Event::GateAsked { question: question("apply") }), None);
-        assert_eq!(announcer.event(&answered("apply", AnsweredBy::Flag)), None);
-        assert!(announcer.event(&Event::GateAsked { question: question("bump") }).is_some());
+    fn approval_is_asked_for_only_where_someone_is_waited_for() {
+        let said = announced(&[started(Mode::Deploy), asked("apply", false), asked("bump", true)]);
+        assert_eq!(said.len(), 1, "{said:?}");
+        assert!(said[0].contains("starts: run") && said[0].contains("waits for approval at `bump`"), "{said:?}");
+    }
+
+    #[test]
+    fn nothing_is_said_of_a_run_that_ended_before_it_changed_anything() {
+        for exit in [0, 1, 3, 4, 5, 6, 8, 130] {
+            let events = [started(Mode::Deploy), changing("lock"), asked("publish", false), ended(exit)];
+            assert_eq!(announced(&events), [] as [&str; 0], "{exit}");
+        }
+        let said = announced(&[started(Mode::Deploy), changing("lock"), changing("publish"), ended(1)]);
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].contains("starts: run") && said[1].contains("failed: "), "{said:?}");
+    }
+
+    #[test]
+    fn a_resume_is_announced_where_the_run_is_known() {
+        for known in [true, false] {
+            let mut announcer = Announcer::new(None);
+            announcer.past(&started(Mode::Deploy));
+            announcer.past(&changing(if known { "publish" } else { "lock" }));
+            let resumed = Event::RunResumed { who: "ada".into(), host: "laptop".into() };
+            assert_eq!(announcer.event(&resumed).is_some(), known);
+        }
+    }
+
+    #[test]
+    fn what_is_left_for_a_person_is_said() {
+        let left = finished("alerts", StepResult::Left { what: "look at #openverse-alerts".into() });
+        let said = announced(&[started(Mode::Deploy), changing("apply"), left, ended(0)]);
+        assert!(said[1].contains("Left for a person: look at #openverse-alerts."), "{said:?}");
     }
 
     #[test]
     fn outside_text_calls_nobody() {
         let mut asked = question("apply");
         asked.title = "<!channel> & <https://evil|here>".into();
-        let said = announced(&[started(Mode::Deploy), Event::GateAsked { question: asked }]);
-        assert!(said[1].contains("&lt;!channel&gt; &amp; &lt;https://evil|here&gt;"), "{said:?}");
+        let said = announced(&[started(Mode::Deploy), Event::GateAsked { question: asked, waits: true }]);
+        assert!(said[0].contains("&lt;!channel&gt; &amp; &lt;https://evil|here&gt;"), "{said:?}");
     }
 
     #[test]
     fn the_incident_line_is_for_incidents() {
-        let with = |exit| announced(&[started(Mode::Deploy), ended(exit)]).pop().unwrap().contains(INCIDENT);
+        let events = |exit| [started(Mode::Deploy), changing("apply"), ended(exit)];
+        let with = |exit| announced(&events(exit)).pop().unwrap().contains(INCIDENT);
         assert_eq!(
             [0, 1, 3, 5, 6, 7, 8, 9, 130].map(with),
-            [false, true, false, false, false, true, false, true, false]
+            [false, true, false, false, false, false, false, true, false]
         );
     }
 }

@@ -98,7 +98,7 @@ impl Sink for Preview {
                     seen.evidence.push(evidence.clone());
                 }
             }),
-            Event::GateAsked { question } => {
+            Event::GateAsked { question, .. } => {
                 self.change(&question.gate, |seen| seen.question = Some(question.clone()));
             }
             Event::StepFinished { step, result } => self.change(step, |seen| seen.result = Some(result.clone())),

@@ -132,7 +132,7 @@ impl Steps {
                 }
                 row.tail.push_back(line);
             }),
-            Event::GateAsked { question } if !self.preview => self.change(&question.gate, |row| {
+            Event::GateAsked { question, .. } if !self.preview => self.change(&question.gate, |row| {
                 row.state = State::Asking;
                 row.waited = None;
                 row.note = None;

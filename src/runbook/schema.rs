@@ -318,6 +318,7 @@ pub enum Kind {
         branch: String,
         /// Title of the pull request; `{tag}` as above.
         pull_title: String,
+        /// What its body begins with; from, to, release, plan, approval and health follow. `{tag}` as above.
         #[serde(default)]
         pull_body: String,
     },

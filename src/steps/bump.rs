@@ -18,6 +18,7 @@ use crate::adapters::{Cause, ServiceError};
 use crate::event::{Evidence, Question, Refusal, Strength};
 use crate::facts::{Fact, FactKind, Held, TargetFact};
 use crate::plan::digest::digest;
+use crate::runbook::Runbook;
 use crate::runbook::schema::BumpTag;
 use crate::step::{Act, Decision, Effect, Finding, Look, Returned, Step, Trouble, Undo};
 
@@ -143,6 +144,11 @@ impl Step for Bump {
     }
     fn undo(&self) -> Undo {
         Undo::GivesBack
+    }
+
+    fn holds(&self, runbook: &Runbook) -> Option<String> {
+        let version = &runbook.infrastructure.as_ref()?.version;
+        Some(format!("{} in {}, restored unless it is deployed", version.attribute, version.file))
     }
 
     async fn observe(&self, look: Look<'_>) -> Result<Finding, Trouble> {

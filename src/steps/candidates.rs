@@ -62,7 +62,8 @@ impl<'a> Candidates<'a> {
             },
             Deploys::read(readers, runbook, past),
         );
-        let known: BTreeSet<String> = deploys.tags(shape).into_iter().chain(registry.iter().flatten().cloned()).collect();
+        let known: BTreeSet<String> =
+            deploys.tags(shape).into_iter().chain(registry.iter().flatten().cloned()).collect();
         let all = release::recent(shape, &Vec::from_iter(known), usize::MAX);
         let mut tags: Vec<String> = all.iter().take(SHOWN).cloned().collect();
         let judged = all.iter().map(|tag| (tag.clone(), deploys.judge(shape, tag, running, &[])));

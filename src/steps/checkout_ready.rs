@@ -179,7 +179,9 @@ impl Step for CheckoutReady {
             Finding::new(Decision::Blocked(refusals))
         };
         finding.evidence.extend(unmerged.map(|tag| {
-            Evidence::warning(format!("the checkout holds the version {tag}, which the last deploy wrote and which is not merged yet"))
+            Evidence::warning(format!(
+                "the checkout holds the version {tag}, which the last deploy wrote and which is not merged yet"
+            ))
         }));
         finding.evidence.extend(warnings(&reading, &expected));
         Ok(finding)

@@ -24,6 +24,7 @@ use crate::adapters::checkout::{Location, Tree};
 use crate::adapters::{Cause, ServiceError, Writers};
 use crate::event::{Evidence, Question, Refusal, Strength};
 use crate::facts::{Check, FactKind, Held, Parameters, Place, Thing};
+use crate::runbook::Runbook;
 use crate::runbook::schema::AirflowService;
 use crate::step::{Act, Decision, Effect, Finding, Look, Returned, Settled, Step, Trouble, Undo, Wait};
 
@@ -159,6 +160,10 @@ impl Step for DagsHold {
 
     fn undo(&self) -> Undo {
         Undo::GivesBack
+    }
+
+    fn holds(&self, _runbook: &Runbook) -> Option<String> {
+        Some("the refreshes that wait then, paused".into())
     }
 
     async fn observe(&self, look: Look<'_>) -> Result<Finding, Trouble> {

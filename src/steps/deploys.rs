@@ -175,11 +175,8 @@ mod tests {
     }
 
     fn on_main() -> Deploys {
-        let landed = |at: &str, tag: &str| Landed {
-            at: at.parse().unwrap(),
-            by: "Ana".into(),
-            literal: format!("\"{tag}\""),
-        };
+        let landed =
+            |at: &str, tag: &str| Landed { at: at.parse().unwrap(), by: "Ana".into(), literal: format!("\"{tag}\"") };
         let main = vec![
             landed("2024-09-10T08:00:00Z", "rel-2024.09.09.23.00.57"),
             landed("2024-06-14T09:00:00Z", "rel-2024.06.13.17.07.54"),

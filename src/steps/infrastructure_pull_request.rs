@@ -1,5 +1,7 @@
 //! Opens the infrastructure pull request: the version bump alone, never with the flag true.
 
+mod body;
+
 use async_trait::async_trait;
 
 use super::infrastructure::{infrastructure, literal, refused, target};
@@ -34,7 +36,7 @@ impl InfrastructurePullRequest {
             wanted: literal(tag)?,
             new: NewPullRequest {
                 title: filled(&self.title),
-                body: filled(&self.body),
+                body: body::body(look, &filled(&self.body)),
                 head: filled(&self.branch),
                 base: infrastructure.main.clone(),
             },
@@ -146,7 +148,7 @@ impl InfrastructurePullRequest {
             digest: digest(&[look.step, &new.head, wanted, &head.unwrap_or_default()]),
             expected: true,
             strength: Strength::Yes,
-            details: None,
+            details: Some(new.body.clone()),
         }));
         Ok((finding, job))
     }

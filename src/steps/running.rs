@@ -122,11 +122,13 @@ fn decide(shape: &ReleaseShape, past: &[PastRun], main: Option<&Main>, pulls: &[
         let text = format!("run {} may have deployed {} in whole or in part", last.run, last.tag);
         return Running { fact: by_others(), evidence: vec![Evidence::warning(text)] };
     };
-    let deployed = format!("deployed on {}, by {} (run {}: {})", at.strftime("%Y-%m-%d"), last.by, last.run, last.ended);
+    let deployed =
+        format!("deployed on {}, by {} (run {}: {})", at.strftime("%Y-%m-%d"), last.by, last.run, last.ended);
     let main_since = main.filter(|main| main.tag != last.tag).and_then(|main| main.since);
     let bumped_since = bumps.iter().filter(|(_, tag)| *tag != last.tag).filter_map(|(pull, _)| pull.updated_at);
     if main_since.into_iter().chain(bumped_since).any(|changed| changed > at) {
-        let text = format!("{}, {deployed}, was the last deploy from this machine; others have deployed since", last.tag);
+        let text =
+            format!("{}, {deployed}, was the last deploy from this machine; others have deployed since", last.tag);
         return Running { fact: by_others(), evidence: vec![Evidence::warning(text)] };
     }
     let fact = RunningFact { tag: last.tag.clone(), certain: false, source: deployed };

@@ -9,6 +9,7 @@ use crate::adapters::checkout::{Attribute, Location, Tree};
 use crate::event::{Evidence, Question, Strength};
 use crate::facts::{Fact, FactKind, Held};
 use crate::plan::digest::digest;
+use crate::runbook::Runbook;
 use crate::step::{Act, Decision, Effect, Finding, Look, Returned, Step, Trouble, Undo};
 
 /// Holds the flag from `false` to `true`.
@@ -90,6 +91,10 @@ impl Step for SetFlag {
     }
     fn undo(&self) -> Undo {
         Undo::GivesBack
+    }
+
+    fn holds(&self, runbook: &Runbook) -> Option<String> {
+        Some(format!("{} = true", runbook.infrastructure.as_ref()?.flag.as_ref()?.attribute))
     }
 
     async fn observe(&self, look: Look<'_>) -> Result<Finding, Trouble> {

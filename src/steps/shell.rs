@@ -11,6 +11,7 @@ use crate::adapters::{Cause, ServiceError, Writers};
 use crate::event::{Evidence, Question, Refusal, Strength};
 use crate::facts::{Held, Place, Thing};
 use crate::plan::digest::digest;
+use crate::runbook::Runbook;
 use crate::step::{Act, Decision, Effect, Finding, Look, Returned, Settled, Step, Trouble, Undo, Wait};
 
 pub struct Shell {
@@ -76,6 +77,10 @@ async fn carry_out(act: &Act<'_>, writers: Writers, argv: &[String]) -> Result<(
 
 #[async_trait]
 impl Step for Shell {
+    fn holds(&self, _runbook: &Runbook) -> Option<String> {
+        Some(format!("what `{}` undoes", self.undo.as_ref()?.join(" ")))
+    }
+
     fn undo(&self) -> Undo {
         match self.undo {
             Some(_) => Undo::GivesBack,

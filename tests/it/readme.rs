@@ -199,13 +199,14 @@ fn in_code() -> (BTreeSet<(String, String)>, BTreeSet<String>) {
             let text = std::fs::read_to_string(path).unwrap();
             let text = text.split("\n#[cfg(test)]\nmod ").next().unwrap();
             let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-            for rest in text.split("Outcome::new(").skip(1) {
+            let made = ["Outcome::new(", "End::new(", " end("];
+            for rest in made.iter().flat_map(|made| text.split(made).skip(1)) {
                 let mut arguments = rest.split(',').map(str::trim);
                 let (code, reason) = (arguments.next().unwrap(), arguments.next().unwrap());
                 if let (Ok(_), Some(reason)) = (code.parse::<u8>(), literal(reason)) {
                     pairs.insert((code.to_owned(), reason.to_owned()));
                 }
-                reasons.extend(literal(reason).map(str::to_owned));
+                reasons.extend(reason.split(['{', '}', ' ']).filter_map(literal).map(str::to_owned));
             }
             for start in ["reason: ", ".reason = ", "let reason = "] {
                 for rest in text.split(start).skip(1) {

@@ -14,7 +14,10 @@ use super::objects::PrivateObjects;
 use super::scratch::Scratch;
 use super::terraform::hex;
 use super::tree::{WorkTree, command_failed, malformed, names};
-use super::{Arguments, Attribute, CheckoutRead, CheckoutWrite, Landed, Location, Planned, RemoteMain, Result, Standing, Tree, recipe};
+use super::{
+    Arguments, Attribute, CheckoutRead, CheckoutWrite, Landed, Location, Planned, RemoteMain, Result, Standing, Tree,
+    recipe,
+};
 use crate::adapters::process::{Command, CommandRead, CommandRun, Commands, LineSink, Recorded, Traces};
 use crate::adapters::{Cause, ServiceError};
 

@@ -108,7 +108,9 @@ impl GithubRead for GithubClient {
 
     async fn permissions(&self, repo: &str) -> Result<Permissions> {
         let (wire, headers) = self.transport.told::<RepositoryWire>(self.transport.repo(repo, [])).await?;
-        Ok(wire.permissions(headers.get("x-oauth-scopes").and_then(|scopes| scopes.to_str().ok())))
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+        let expires = text("github-authentication-token-expiration").and_then(expiration);
+        Ok(wire.permissions(text("x-oauth-scopes"), expires))
     }
 
     async fn releases(&self, repo: &str) -> Result<Vec<Release>> {

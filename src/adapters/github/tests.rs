@@ -84,7 +84,10 @@ async fn each_question_goes_to_its_route() {
     })
     .await;
     let github = client(&server.url);
-    assert_eq!(github.permissions(REPO).await.unwrap(), Permissions { pull: true, push: true, told: false });
+    assert_eq!(
+        github.permissions(REPO).await.unwrap(),
+        Permissions { pull: true, push: true, told: false, expires: None }
+    );
     assert_eq!(github.releases(REPO).await.unwrap()[0].body, "");
     assert!(github.release(REPO, 5).await.unwrap().draft);
     let filter = RunFilter {
@@ -138,7 +141,21 @@ async fn a_token_may_no_more_than_its_owner_and_its_scopes() {
         }
         let server = Server::always(reply).await;
         let found = client(&server.url).permissions(REPO).await.unwrap();
-        assert_eq!(found, Permissions { pull: true, push, told }, "{private} {scopes:?}");
+        assert_eq!(found, Permissions { pull: true, push, told, expires: None }, "{private} {scopes:?}");
+    }
+}
+
+#[tokio::test]
+async fn when_a_token_expires_is_read_in_both_forms() {
+    let body = format!(r#"{{"full_name":"{REPO}","private":false,"permissions":{{"pull":true,"push":true}}}}"#);
+    for (text, expires) in [
+        ("2024-10-01 09:00:00 UTC", Some("2024-10-01T09:00:00Z")),
+        ("2024-10-01 09:00:00 -0700", Some("2024-10-01T16:00:00Z")),
+        ("never", None),
+    ] {
+        let reply = Reply::json(&body).with("github-authentication-token-expiration", text);
+        let found = client(&Server::always(reply).await.url).permissions(REPO).await.unwrap();
+        assert_eq!(found.expires, expires.map(|at| at.parse().unwrap()), "{text}");
     }
 }
 

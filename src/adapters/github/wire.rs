@@ -36,15 +36,24 @@ struct PermissionsWire {
     admin: bool,
 }
 
+/// The header `github-authentication-token-expiration`: `2024-10-01 09:00:00 UTC`, or with an offset like `-0700`.
+/// Source: GitHub, "Token expiration and revocation"; go-github, which reads both forms.
+pub(super) fn expiration(text: &str) -> Option<jiff::Timestamp> {
+    let offset = text.trim().strip_suffix("UTC").map(|start| format!("{start}+0000"));
+    jiff::Timestamp::strptime("%Y-%m-%d %H:%M:%S %z", offset.as_deref().unwrap_or(text.trim())).ok()
+}
+
 impl RepositoryWire {
     /// `scopes` is the `X-OAuth-Scopes` of the answer. Without credentials GitHub names no permissions: what was answered
     /// can be read. The permissions are those of the token's owner, whatever the token may.
     /// <https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps>
-    pub(super) fn permissions(&self, scopes: Option<&str>) -> Permissions {
-        let Some(may) = &self.permissions else { return Permissions { pull: true, push: false, told: true } };
+    pub(super) fn permissions(&self, scopes: Option<&str>, expires: Option<jiff::Timestamp>) -> Permissions {
+        let nothing = Permissions { pull: true, push: false, told: true, expires };
+        let Some(may) = &self.permissions else { return nothing };
         let enough = |scope: &str| scope == "repo" || (scope == "public_repo" && self.private == Some(false));
         let token = scopes.is_none_or(|scopes| scopes.split(',').map(str::trim).any(enough));
-        Permissions { pull: may.pull, push: token && (may.push || may.maintain || may.admin), told: scopes.is_some() }
+        let push = token && (may.push || may.maintain || may.admin);
+        Permissions { pull: may.pull, push, told: scopes.is_some(), expires }
     }
 }
 

@@ -45,17 +45,14 @@ impl FlagAnswers {
     /// for another digest (which will not hold, and says so).
     pub fn take(&self, question: &Question) -> Option<Answer> {
         let mut approvals = self.lock();
-        let rank = |approval: &Approval| match &approval.digest {
-            Some(digest) if names(digest, &question.digest) => 0,
-            None => 1,
-            Some(_) => 2,
-        };
-        let mine = approvals.iter().enumerate().filter(|(_, approval)| approval.gate == question.gate);
-        let (index, _) = mine.min_by_key(|(_, approval)| rank(approval))?;
-        let approval = approvals.remove(index);
-        // The short form stands for the whole digest, so that what is recorded is exact.
-        let digest = approval.digest.map(|it| if names(&it, &question.digest) { question.digest.clone() } else { it });
-        Some(Answer { gate: approval.gate, text: "yes".into(), digest, by: AnsweredBy::Flag })
+        let index = best(&approvals, question)?;
+        Some(approvals.remove(index).answer(question))
+    }
+
+    /// What [`FlagAnswers::take`] would give.
+    pub fn given(&self, question: &Question) -> Option<Answer> {
+        let approvals = self.lock();
+        best(&approvals, question).map(|index| approvals[index].clone().answer(question))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Approval>> {
@@ -63,7 +60,23 @@ impl FlagAnswers {
     }
 }
 
+fn best(approvals: &[Approval], question: &Question) -> Option<usize> {
+    let rank = |approval: &Approval| match &approval.digest {
+        Some(digest) if names(digest, &question.digest) => 0,
+        None => 1,
+        Some(_) => 2,
+    };
+    let mine = approvals.iter().enumerate().filter(|(_, approval)| approval.gate == question.gate);
+    mine.min_by_key(|(_, approval)| rank(approval)).map(|(index, _)| index)
+}
+
 impl Approval {
+    /// The short form stands for the whole digest, so that what is recorded is exact.
+    fn answer(self, question: &Question) -> Answer {
+        let digest = self.digest.map(|it| if names(&it, &question.digest) { question.digest.clone() } else { it });
+        Answer { gate: self.gate, text: "yes".into(), digest, by: AnsweredBy::Flag }
+    }
+
     fn parse(value: &str) -> Result<Self, NotAnApproval> {
         let wrong = || NotAnApproval(value.to_owned());
         let (gate, digest) = match value.split_once('@') {

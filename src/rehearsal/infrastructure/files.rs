@@ -11,6 +11,8 @@ use crate::rehearsal::{Fault, Options, seed};
 /// Which version of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
+    /// When this tag was deployed, after the deploy.
+    Before(&'static str),
     /// While the last deploy was applied: the flag true, and whatever has been removed since.
     Deployed,
     Now,
@@ -25,13 +27,18 @@ pub(super) fn write(checkout: &Path, options: &Options, moment: Moment) -> Resul
     for folder in ["environments/prod", "modules/catalog-airflow", "modules/ingestion-server"] {
         fs::create_dir_all(checkout.join(folder))?;
     }
-    let flag = moment == Moment::Deployed || options.faults.contains(&Fault::FlagAlreadyTrue);
+    let flag = match moment {
+        Moment::Before(_) => false,
+        Moment::Deployed => true,
+        Moment::Now => options.faults.contains(&Fault::FlagAlreadyTrue),
+    };
+    let tag = if let Moment::Before(tag) = moment { tag } else { seed::DEPLOYED_TAG };
     let all = [
         ("justfile", justfile(options)),
         (".gitignore", ".terraform/\n*.tfstate\n*.tfstate.*\n*.tfplan\n".to_owned()),
         ("README.md", README.to_owned()),
         ("environments/prod/main.tf", MAIN.to_owned()),
-        ("environments/prod/catalog-airflow.tf", catalog(seed::DEPLOYED_TAG, flag)),
+        ("environments/prod/catalog-airflow.tf", catalog(tag, flag)),
         ("environments/prod/ingestion-server.tf", INGESTION_SERVER.to_owned()),
         ("modules/catalog-airflow/main.tf", module(options, moment)),
         ("modules/ingestion-server/main.tf", INGESTION_SERVER_MODULE.to_owned()),

@@ -71,14 +71,30 @@ pub(super) fn create(options: &Options, tools: &Tools) -> Result<()> {
     let environment = checkout.join("environments/prod");
     tools.terraform(&environment, &["init", "-input=false", "-no-color"])?;
     tools.terraform(&environment, &["apply", "-input=false", "-auto-approve", "-no-color"])?;
-    files::write(&checkout, options, files::Moment::Now)?;
-
-    git(&checkout, &["add", "--all"])?;
-    git(&checkout, &["commit", "--quiet", "-m", &format!("Deploy catalog {}", seed::DEPLOYED_TAG)])?;
+    commit_deploys(&checkout, options)?;
     git(&checkout, &["push", "--quiet", "--set-upstream", "origin", "main"])?;
     mishaps::play(&checkout, &remote, options)?;
     if options.faults.contains(&Fault::DeployFailsWhilePaused) {
         std::fs::write(files::failure_marker(options), "the next apply fails, and removes this file\n")?;
+    }
+    Ok(())
+}
+
+/// Main's history, as deploys have left it: one commit each.
+fn commit_deploys(checkout: &Path, options: &Options) -> Result<()> {
+    for (tag, at, author) in seed::DEPLOYS {
+        files::write(checkout, options, files::Moment::Before(tag))?;
+        git(checkout, &["add", "--all"])?;
+        #[expect(clippy::disallowed_methods, reason = "the world builds its own repository, outside every run")]
+        let mut command = Command::new("git");
+        command.arg("-C").arg(checkout).args(["commit", "--quiet", "-m", &format!("Deploy catalog {tag}")]);
+        sealed(&mut command);
+        command.envs([("GIT_AUTHOR_NAME", author), ("GIT_AUTHOR_DATE", at), ("GIT_COMMITTER_DATE", at)]);
+        output(command)?;
+    }
+    files::write(checkout, options, files::Moment::Now)?;
+    if !git(checkout, &["status", "--porcelain"])?.is_empty() {
+        git(checkout, &["commit", "--quiet", "--all", "-m", "Clear the way for a deploy"])?;
     }
     Ok(())
 }

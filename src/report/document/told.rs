@@ -126,7 +126,7 @@ impl Told {
                 step.ended = Some(at);
                 step.result = Some(result.clone());
             }),
-            Event::GateAsked { question } => {
+            Event::GateAsked { question, .. } => {
                 let (gate, digest) = (question.gate.clone(), question.digest.clone());
                 self.gates.push(Gate { at, gate, digest, answer: None });
             }

@@ -43,7 +43,7 @@ fn everything_in_the_way_is_told_at_once_in_the_order_of_the_steps() {
     events.splice(
         8..8,
         [
-            Event::GateAsked { question: wider },
+            Event::GateAsked { question: wider, waits: true },
             saw("bump", Evidence::predicted("the tag follows from the draft catalog-2024.09.09.23.00.57")),
             saw("checkout", Evidence::verified(long_evidence())),
             saw("image", Evidence::not_previewable("the image exists only once the release is published")),

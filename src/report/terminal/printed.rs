@@ -121,7 +121,7 @@ impl Printer {
             Event::DoubtAnswered { step, took_effect } => {
                 self.wrapped(words::doubt_answered(*took_effect), &lead(steps, step), width, &Style::new())
             }
-            Event::GateAsked { question } if !steps.preview() => {
+            Event::GateAsked { question, .. } if !steps.preview() => {
                 self.asked = Some(question.clone());
                 Vec::new()
             }
@@ -148,13 +148,13 @@ impl Printer {
         }
     }
 
+    /// What to do next is said once, at the end.
     fn finished(&self, lead: &str, result: &StepResult, width: usize) -> Vec<String> {
         match result {
             StepResult::Blocked { refusals } => refusals
                 .iter()
                 .flat_map(|refusal| {
-                    let what = self.wrapped(&clean(&refusal.what), &format!("{lead}refused: "), width, &self.red());
-                    what.into_iter().chain(next(&refusal.next, width))
+                    self.wrapped(&clean(&refusal.what), &format!("{lead}refused: "), width, &self.red())
                 })
                 .collect(),
             StepResult::Failed { .. } => self.wrapped(&words::result_line(result), lead, width, &self.red()),

@@ -277,7 +277,7 @@ fn a_preview_leaves_the_telling_to_its_report() {
         stamped(0, step_started("checkout")),
         stamped(0, step_started("publish")),
         stamped(1, saw("checkout", Evidence::warning("an unmerged version bump is open"))),
-        stamped(1, Event::GateAsked { question: question("publish") }),
+        stamped(1, Event::GateAsked { question: question("publish"), waits: true }),
         stamped(1, finished("publish", StepResult::WouldChange)),
         stamped(2, refused("checkout", "the checkout is 2 commits behind", "git pull --ff-only")),
     ];

@@ -7,7 +7,9 @@ use super::traces::next_traces;
 use super::*;
 use crate::adapters::Readers;
 use crate::adapters::airflow::{Activity, AirflowRead, Dag, Health, ImportError, PauseEntry};
-use crate::adapters::checkout::{Arguments, Attribute, CheckoutRead, Landed, PlannedChange, Result as Answer, Standing};
+use crate::adapters::checkout::{
+    Arguments, Attribute, CheckoutRead, Landed, PlannedChange, Result as Answer, Standing,
+};
 use crate::adapters::clock::SystemClock;
 use crate::adapters::github as gh;
 use crate::adapters::lock::{LockRead, LockState};
@@ -312,10 +314,12 @@ impl Bench {
     fn look(&self) -> Look<'_> {
         Look {
             step: "apply",
+            run: "run",
             readers: &self.readers,
             runbook: &self.runbook,
             parameters: &self.parameters,
             facts: &self.facts,
+            approvals: &[],
             past: &[],
             held: &[],
             in_doubt: &self.in_doubt,

@@ -119,7 +119,12 @@ impl CheckoutRead for Memory {
     async fn remote_attribute(&self, _: &str, _: &Location) -> Answer<Option<Attribute>> {
         Ok(None)
     }
-    async fn literals_in_history(&self, _: &str, _: &Location, _: usize) -> Answer<Vec<(jiff::Timestamp, String)>> {
+    async fn literals_in_history(
+        &self,
+        _: &str,
+        _: &Location,
+        _: usize,
+    ) -> Answer<Vec<crate::adapters::checkout::Landed>> {
         unreachable!("the bump reads no history")
     }
     async fn output(&self, _: &[String]) -> Answer<Vec<u8>> {

@@ -32,12 +32,12 @@ pub async fn deployed(look: &Look<'_>, tag: &str, running: Option<&RunningFact>)
 pub fn past(tag: &str, deployed: &Deployed) -> Option<Evidence> {
     match deployed {
         Deployed::Now(source) | Deployed::Before(source) => {
-            Some(Evidence::verified(format!("{tag} was deployed before ({source})")))
+            Some(Evidence::verified(format!("{tag} ran before: {source}")))
         }
         Deployed::Unwell(source) => {
-            Some(Evidence::warning(format!("production was unhealthy with {tag} before ({source})")))
+            Some(Evidence::warning(format!("{tag} ran before, and production was unhealthy: {source}")))
         }
-        Deployed::Probably(source) => Some(Evidence::warning(format!("{tag} was probably deployed before ({source})"))),
+        Deployed::Probably(source) => Some(Evidence::warning(format!("{tag} probably ran before: {source}"))),
         Deployed::Never => Some(Evidence::warning(format!("{tag} was published and never deployed"))),
         Deployed::NotKnown => None,
     }

@@ -29,9 +29,9 @@ pub fn from_state(json: &[u8], shape: &ReleaseShape, infrastructure: &Infrastruc
 /// Tags in the value at the configured place.
 fn configured(state: &Value, shape: &ReleaseShape, place: &StateSource) -> Result<Vec<String>, String> {
     let value = match (&place.output, &place.address, &place.attribute) {
-        (Some(output), ..) => ["/values/outputs", "/outputs"]
-            .iter()
-            .find_map(|root| state.pointer(root)?.get(output)?.get("value")),
+        (Some(output), ..) => {
+            ["/values/outputs", "/outputs"].iter().find_map(|root| state.pointer(root)?.get(output)?.get("value"))
+        }
         (None, Some(address), Some(attribute)) => resources(state)
             .into_iter()
             .find(|resource| resource.address == *address)
@@ -207,7 +207,10 @@ mod tests {
         assert_eq!(read(&raw(), attribute(address, "tags.version")).unwrap().tag, OLD);
         let state = shown(json!([{"mode": "managed", "address": "module.catalog-airflow.module.instance.x.y",
             "values": {"tags": {"version": OLD}}}]));
-        assert_eq!(read(&state, attribute("module.catalog-airflow.module.instance.x.y", "tags.version")).unwrap().tag, OLD);
+        assert_eq!(
+            read(&state, attribute("module.catalog-airflow.module.instance.x.y", "tags.version")).unwrap().tag,
+            OLD
+        );
         for (place, says) in [
             (attribute(address, "tags.name"), "no attribute tags.name"),
             (attribute("x.y", "tags.version"), "no attribute tags.version of x.y"),

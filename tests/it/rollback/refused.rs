@@ -1,12 +1,10 @@
 //! Trap 12: values that fit no image tag, or one that cannot be deployed.
 
-use super::with_past;
 use crate::support::Stage;
 
 #[test]
 fn a_value_that_does_not_fit_says_what_was_meant_and_what_there_is() {
     let stage = Stage::new(&[]);
-    with_past(&stage);
     let digest = format!("sha256:{}", "a".repeat(64));
     let cases = [
         ("catalog-2024.06.13.17.07.54", "the release's git tag; the image tag is rel-2024.06.13.17.07.54"),
@@ -28,10 +26,10 @@ fn a_value_that_does_not_fit_says_what_was_meant_and_what_there_is() {
         assert!(done.stderr.contains("Nothing was changed"), "{tag}: {}", done.stderr);
         for line in [
             "rel-2024.08.22.20.53.01  ",
-            "runs now (Terraform's state)",
+            "runs now (Terraform's state; deployed on 2024-08-23, by A Colleague)",
             "rel-2024.06.13.17.07.54  ",
             "published, never deployed",
-            "was deployed (on main since 2024-01-04): the latest stable one before what runs now",
+            "deployed on 2024-01-04, by A Maintainer: the latest stable one before what runs now",
             "not known whether it was ever deployed",
         ] {
             assert!(done.stderr.contains(line), "{tag}: no {line:?} in {}", done.stderr);

@@ -45,7 +45,9 @@ fn a_run_stopped_at_every_gate_and_resumed_does_everything_once() {
     assert_eq!(stage.git(&["status", "--porcelain"]), "");
 
     let done = stage.run(&["resume", run, "--approve", "bump", "--approve", "apply"]);
-    stopped(&stage, &done, run, "changelog", "--approve changelog");
+    // After the deploy no gate keeps the next one from being asked.
+    stopped(&stage, &done, run, "changelog", "--approve changelog --approve pull-request");
+    assert!(done.stderr.contains("] soak: nothing to do"), "{}", done.stderr);
     nothing_held(&stage);
     assert_eq!(stage.world.deployed_tag().as_deref(), Some(NEW));
 

@@ -32,6 +32,7 @@ pub fn every_gate_answered(size: Size) {
     person.sees("Terraform will perform the following actions");
     person.sees("anything else declines:");
     person.types("yes\n");
+    person.finds_no_alerts();
     person.answers("changelog", "yes");
     person.answers("pull-request", "yes");
     let left = person.leaves();
@@ -42,7 +43,7 @@ pub fn every_gate_answered(size: Size) {
     assert!(!stage.locked());
     // The last screen is the whole list and the last words, nothing cut off or drawn twice.
     let last = screen(&left.raw, size);
-    for number in 1..=16 {
+    for number in 1..=19 {
         assert_eq!(last.matches(&format!("\n{}", row(&last, number))).count(), 1, "{last}");
     }
     assert!(last.trim_end().ends_with("rel-2024.09.30.10.20.30 is deployed"), "{last}");
@@ -82,6 +83,7 @@ pub fn more_than_expected_wants_the_environment_typed(size: Size) {
     person.sees("Terraform will perform the following actions");
     person.sees("Type `prod` to go on");
     person.types("prod\n");
+    person.finds_no_alerts();
     person.answers("changelog", "yes");
     person.answers("pull-request", "yes");
     let left = person.leaves();
@@ -145,7 +147,7 @@ pub fn three_ctrl_c_during_an_apply_interrupt_it_once(size: Size) {
     stopped(&stage, &left, OLD);
     left.fits(size);
     assert_eq!((slow.count("interrupts"), slow.count("applies")), (1, 0));
-    left.says("nothing was applied, as a new plan shows");
+    left.says("nothing was applied: a new plan finds everything that was approved");
 }
 
 pub fn nobody_is_asked_where_stdin_is_no_terminal(size: Size) {

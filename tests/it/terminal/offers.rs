@@ -1,10 +1,9 @@
 //! What is offered after an apply that did not work out.
 
-use super::person::Person;
+use super::person::{ARROW_UP, Person};
 use crate::support::Stage;
 use catalog_deploy::rehearsal::Fault;
 
-const ARROW_UP: &str = "\u{1b}[A";
 const OLD: &str = "rel-2024.08.22.20.53.01";
 const NEW: &str = "rel-2024.09.30.10.20.30";
 
@@ -12,8 +11,9 @@ const NEW: &str = "rel-2024.09.30.10.20.30";
 fn at_the_menu(stage: &Stage) -> Person {
     let mut person = Person::at(stage.command(&["prod", "--approve", "publish", "--approve", "bump"]), (50, 120));
     person.answers("apply", "yes");
-    person.sees("what now?");
-    person.sees("leave it for now");
+    person.sees("rel-2024.08.22.20.53.01 ran before this deploy (Terraform's state; deployed on 2024-08-23");
+    person.sees("What next?");
+    person.sees("Leave it for now");
     person
 }
 
@@ -41,9 +41,10 @@ fn resume_goes_on_at_once() {
     person.types(ARROW_UP);
     person.types("\r");
     // The answer that was given beforehand for the bump holds again.
-    for gate in ["apply", "changelog", "pull-request"] {
-        person.answers(gate, "yes");
-    }
+    person.answers("apply", "yes");
+    person.finds_no_alerts();
+    person.answers("changelog", "yes");
+    person.answers("pull-request", "yes");
     let left = person.leaves();
     assert_eq!(left.code, 0, "{}", left.text);
     left.terminal_is_restored();

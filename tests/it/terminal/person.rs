@@ -11,6 +11,7 @@ use expectrl::session::OsSession;
 use nix::sys::termios::{Termios, tcgetattr};
 
 pub const CTRL_C: &str = "\u{3}";
+pub const ARROW_UP: &str = "\u{1b}[A";
 
 pub struct Person {
     session: OsSession,
@@ -92,6 +93,13 @@ impl Person {
         self.sees(&format!(" {gate}: "));
         self.sees("anything else declines:");
         self.types(&format!("{line}\n"));
+    }
+
+    /// Waits for the question about alerts and says that all is well.
+    pub fn finds_no_alerts(&mut self) {
+        self.sees("is all well?");
+        self.sees("I have not looked");
+        self.types(&format!("{ARROW_UP}{ARROW_UP}\r"));
     }
 
     pub fn resizes(&mut self, (rows, columns): (u16, u16)) {

@@ -28,6 +28,7 @@ fn during_an_apply_again_it_is_interrupted_once() {
 fn during_the_soak() {
     let stage = Stage::new(&[]);
     let mut person = Person::at(stage.command(&approved(&[])), (50, 200));
+    person.finds_no_alerts();
     person.sees("stay well through the soak");
     person.types(CTRL_C);
     let left = person.leaves();

@@ -2,7 +2,7 @@
 
 use catalog_deploy::rehearsal::{Fault, RequestLogEntry};
 
-use super::{OPEN, PUBLISH, Want, deployed, each, play2};
+use super::{APPROVE, OPEN, PUBLISH, Want, deployed, each, play2};
 
 pub const MORE: &[Fault] = &[
     Fault::SlackDown,
@@ -24,6 +24,11 @@ const fn inconclusive(says: &'static [&'static str]) -> Want {
     Want { exit: 7, reason: "inconclusive", next: &["catalog-deploy show prod-"], ..deployed(says) }
 }
 
+/// Production is checked all the same, and a resume looks again.
+const fn unfinished(says: &'static [&'static str]) -> Want {
+    Want { exit: 7, reason: "unfinished", next: &["catalog-deploy resume prod-"], ..deployed(says) }
+}
+
 each! { V2:
     old_instance_still_answers OldInstanceStillAnswers
         unhealthy(&["deployed, but not healthy", "expected Airflow 2.10.1, but it still answers 2.9.3"]);
@@ -34,7 +39,7 @@ each! { V2:
     airflow_slow_boot AirflowSlowBoot deployed(&["waiting for"]);
     changelog_absent ChangelogAbsent Want {
         changes: &[PUBLISH, OPEN],
-        ..inconclusive(&["no changelog pull request from changelog/catalog-2024.09.30.10.20.30", "do not publish again"])
+        ..unfinished(&["no changelog pull request from changelog/catalog-2024.09.30.10.20.30", "do not publish again"])
     };
 }
 
@@ -66,7 +71,7 @@ fn red_checks_of_the_changelog_need_its_digest() {
     played.ends(&Want {
         exit: 5,
         reason: "gate-needs-answer",
-        changes: &[PUBLISH],
+        changes: &[PUBLISH, OPEN],
         next: &["--approve changelog@"],
         ..deployed(&["checks are red: Lint files", "this holds more than the runbook expects"])
     });
@@ -74,14 +79,14 @@ fn red_checks_of_the_changelog_need_its_digest() {
     let digest =
         finish["next"][0].as_str().unwrap().split_once("--approve ").unwrap().1.split(' ').next().unwrap().to_owned();
     played.resume(&["--approve", &digest]);
-    played.ends(&deployed(&["is approved by maintainer"]));
+    played.ends(&Want { changes: &[PUBLISH, OPEN, APPROVE], ..deployed(&["is approved by maintainer"]) });
 }
 
 /// GitHub refuses one's own approval (422), so somebody else has to; that is said, and the deploy is done.
 #[test]
 fn ones_own_changelog_is_left_to_somebody_else() {
     let played = play2(Fault::OwnChangelog);
-    played.ends(&Want { changes: &[PUBLISH, OPEN], ..deployed(&["this very account: someone else must approve it"]) });
+    played.ends(&Want { changes: &[PUBLISH, OPEN], ..unfinished(&["your own account: someone else must approve it"]) });
 }
 
 #[test]

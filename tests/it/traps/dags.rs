@@ -211,7 +211,10 @@ fn a_deploy_that_fails_while_refreshes_are_paused_goes_on() {
         changes: Box::leak(first.clone().into_boxed_slice()),
         ..published(
             "step-failed",
-            &["nothing was applied, as a new plan shows", "given back: DAG image_data_refresh"],
+            &[
+                "nothing was applied: a new plan finds everything that was approved",
+                "given back: DAG image_data_refresh",
+            ],
             &["makes a new plan and asks anew", "catalog-deploy resume prod-", "catalog-deploy restore prod-"],
         )
     });

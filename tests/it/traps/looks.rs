@@ -4,6 +4,8 @@ use catalog_deploy::rehearsal::Fault;
 
 use super::{Want, each, play2, refused};
 
+/// What goes on without the answer.
+const OVERRIDE: &str = "catalog-deploy prod --override airflow=\"REASON\"";
 const DOCTOR: &str = "catalog-deploy doctor prod";
 
 pub const MORE: &[Fault] = &[Fault::BumpPrOpen];
@@ -33,11 +35,19 @@ each! { V2:
     blind_account BlindAccount Want {
         exit: 4,
         reason: "credentials",
-        ..refused(&["cannot see DAG image_data_refresh, which surely exists"], &[DOCTOR])
+        ..refused(&["cannot see any of the DAGs that should exist (image_data_refresh"], &[DOCTOR, OVERRIDE])
     };
     login_page LoginPage Want {
         reason: "unreachable",
-        ..refused(&["a login page", "Cloudflare Access", "Nothing was changed"], &[DOCTOR])
+        ..refused(
+            &[
+                "a login page",
+                "Cloudflare Access",
+                "the service may be healthy, but this machine cannot see it",
+                "Nothing was changed",
+            ],
+            &[DOCTOR, OVERRIDE],
+        )
     };
     weak_token WeakToken Want {
         exit: 4,

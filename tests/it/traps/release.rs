@@ -65,8 +65,8 @@ fn an_empty_draft_needs_its_option() {
 fn a_build_that_never_ends_is_refused_at_its_deadline() {
     let played = play2(Fault::BuildPending);
     played.ends(&refused(
-        &["waiting for CI to finish building main", "waited 30m", "since publishing tags whatever latest is"],
-        &["when the build is over, run again"],
+        &["waiting for CI to build main", "waited 30m", "since publishing tags whatever latest is"],
+        &["when it is over, run again"],
     ));
 }
 

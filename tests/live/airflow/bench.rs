@@ -71,6 +71,7 @@ impl Bench {
             runbook,
             parameters: Parameters::default(),
             facts: Facts::default(),
+            approvals: &[],
             past: &[],
             held: vec![],
             began: Timestamp::now(),
@@ -95,6 +96,7 @@ impl Bench {
     fn look(&self) -> Look<'_> {
         Look {
             step: "hold-dags",
+            run: "run",
             readers: &self.readers,
             runbook: &self.runbook,
             parameters: &self.parameters,

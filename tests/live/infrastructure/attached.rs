@@ -43,7 +43,7 @@ fn no_to_terraform_leaves_everything_as_it_was() {
     assert_eq!(left.code, 1, "{}", left.text);
     left.terminal_is_restored();
     left.says("Apply cancelled.");
-    left.says("nothing was applied, as a new plan shows: it ended with exit 1");
+    left.says("it ended with exit 1");
     assert_eq!(bench.deployed().as_deref(), Some(OLD));
     bench.is_untouched();
 }
@@ -77,7 +77,7 @@ fn ctrl_c_at_terraforms_prompt() {
     let left = person.leaves();
     // Whoever pressed it wants to be let go, not to be asked what now.
     assert_eq!(left.code, 130, "{}", left.text);
-    left.says("nothing was applied, as a new plan shows");
+    left.says("nothing was applied: a new plan finds everything that was approved");
     left.terminal_is_restored();
     assert_eq!(bench.deployed().as_deref(), Some(OLD));
     bench.is_untouched();

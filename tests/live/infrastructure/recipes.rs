@@ -43,7 +43,11 @@ fn a_recipe_that_just_asks_about() {
     let bench = Bench::new(shape);
     let done = bench.deploy();
     assert_eq!(done.code, 1, "{}", done.stderr);
-    assert!(done.stderr.contains("nothing was applied, as a new plan shows"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("nothing was applied: a new plan finds everything that was approved"),
+        "{}",
+        done.stderr
+    );
     assert!(done.stderr.contains("was not confirmed"), "{}", done.stderr);
     bench.is_untouched();
 }

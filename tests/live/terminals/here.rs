@@ -37,7 +37,7 @@ pub fn ctrl_c_during_an_attached_apply(size: Size) {
     // Whoever pressed it wants to be let go, not to be asked what now.
     moments::stopped(&stage, &left, OLD);
     assert_eq!((slow.count("interrupts"), slow.count("applies")), (1, 0), "{}", left.text);
-    left.says("nothing was applied, as a new plan shows");
+    left.says("nothing was applied: a new plan finds everything that was approved");
     left.says("next: catalog-deploy resume prod-");
 }
 

@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use catalog_deploy::adapters::Cause;
 use catalog_deploy::adapters::checkout::{
-    Arguments, Attribute, CheckoutRead, CheckoutWrite, Landed, Location, Planned, RemoteMain, Result, Standing, Tree, replace_attribute,
+    Arguments, Attribute, CheckoutRead, CheckoutWrite, Landed, Location, Planned, RemoteMain, Result, Standing, Tree,
+    replace_attribute,
 };
 use catalog_deploy::adapters::lock::{LockRead, LockRecord, LockState, LockWrite, Taken};
 use catalog_deploy::adapters::process::{LineSink, Recorded, Traces};
-use jiff::Timestamp;
 
 use super::Hands;
 use super::tree::{SimTree, attribute, plan};

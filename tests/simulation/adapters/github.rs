@@ -29,7 +29,10 @@ impl GithubRead for Hands {
         self.github("GET user".into(), false, |_| Ok(VIEWER.into())).await
     }
     async fn permissions(&self, _: &str) -> Result<Permissions> {
-        self.github("GET permissions".into(), false, |_| Ok(Permissions { pull: true, push: true, told: true })).await
+        self.github("GET permissions".into(), false, |_| {
+            Ok(Permissions { pull: true, push: true, told: true, expires: None })
+        })
+        .await
     }
     async fn releases(&self, _: &str) -> Result<Vec<Release>> {
         self.github("GET releases".into(), false, |world| Ok(world.github.releases.clone())).await

@@ -24,7 +24,7 @@ async fn look_everywhere(fixture: &Fixture, root: &Path) {
     let newer = fixture.colleague("new", "by a colleague");
     let before = untouched(fixture, root);
     let standing = checkout.standing().await.unwrap();
-    assert_eq!(standing.remote.unwrap(), RemoteMain { commit: newer, in_head: None });
+    assert_eq!(standing.remote.unwrap(), RemoteMain { commit: newer.clone(), in_head: None });
     checkout.read(FILE).await.unwrap();
     checkout.read_at("HEAD", FILE).await.unwrap();
     checkout.attribute(&at("docker_image_tag")).await.unwrap();
