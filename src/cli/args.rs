@@ -188,4 +188,6 @@ pub enum ShowFormat {
     Text,
     Markdown,
     Json,
+    /// What whoever takes over has to know, as Markdown.
+    Incident,
 }

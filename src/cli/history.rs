@@ -74,6 +74,7 @@ pub fn show(settings: &Settings, run: &str, format: ShowFormat) -> Result<ExitCo
     let text = match format {
         ShowFormat::Text => document::render(&stored.events, incident.as_deref(), Format::Text, width),
         ShowFormat::Markdown => document::render(&stored.events, incident.as_deref(), Format::Markdown, width),
+        ShowFormat::Incident => document::incident::render(&stored.events, incident.as_deref()),
         ShowFormat::Json => {
             let lines = stored.events.iter().filter_map(|stamped| serde_json::to_string(stamped).ok());
             lines.map(|line| line + "\n").collect()

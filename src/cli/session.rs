@@ -3,6 +3,8 @@
 //! `prod`, `resume`, `restore` and `rehearse` all come through here; a rehearsal differs only in what it passes in.
 
 use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,6 +27,7 @@ use crate::journal::runs::{Runs, RunsError, StoredRun};
 use crate::journal::status::RunState;
 use crate::journal::store::JournalError;
 use crate::plan::Plan;
+use crate::report::document::incident;
 use crate::runbook::Loaded;
 use crate::runbook::suggest::nearest;
 use crate::steps;
@@ -220,6 +223,7 @@ impl Session {
         if let Err(error) = self.redactor().traces(&left) {
             recorder.tell(Event::Warned { text: format!("what children printed may still hold secrets: {error}") });
         }
+        self.keep_incident(&recorder.state(), &outcome);
         Ok(outcome)
     }
 
@@ -243,6 +247,23 @@ impl Session {
     /// What every part of this run keeps out of what it tells.
     fn redactor(&self) -> &Redactor {
         &self.settings.environment.redactor
+    }
+
+    /// Where a run ended unwell after a change: the summary for whoever takes over, beside its journal.
+    fn keep_incident(&self, state: &RunState, outcome: &Outcome) {
+        let unwell = matches!((outcome.exit, outcome.reason), (1 | 8 | 9 | 128.., _) | (7, "unhealthy" | "inconclusive"));
+        if !unwell || !state.changed() {
+            return;
+        }
+        let path = self.runs.directory(&state.run).join("incident.md");
+        let written = self.runs.load(&state.run).map_err(|error| error.to_string()).and_then(|stored| {
+            let text = incident::render(&stored.events, self.loaded.runbook.incident.as_deref());
+            private(&path, &text).map_err(|error| error.to_string())
+        });
+        match written {
+            Ok(()) => say(&format!("incident summary: {}", path.display())),
+            Err(error) => say(&format!("warning: the incident summary could not be written: {error}")),
+        }
     }
 
     fn keep_log(&self, directory: &Path) {
@@ -374,6 +395,12 @@ impl Session {
             Open { refusal, run: (!run.busy).then_some(run) }
         }))
     }
+}
+
+/// Writes a file that only its owner may read.
+fn private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    file.write_all(text.as_bytes())
 }
 
 fn no_journal(error: &RunsError) -> CliError {

@@ -72,6 +72,7 @@ pub fn judge(state: &RunState, failures: Vec<Failure>, kept: &[(Held, String)], 
     let resume = [&["catalog-deploy", "resume", &state.run], flags.as_slice()].concat().join(" ");
     let resumes = ends.iter().any(|end| end.resumes);
     let mut outcome = merged(state, ends);
+    outcome = left(state).into_iter().fold(outcome, Outcome::next);
     if resumes || !kept.is_empty() {
         outcome = outcome.next(resume);
     }
@@ -96,6 +97,16 @@ pub fn judge(state: &RunState, failures: Vec<Failure>, kept: &[(Held, String)], 
         outcome.findings = findings;
     }
     outcome
+}
+
+/// What no one has done who was asked to, without an effect on the exit code.
+fn left(state: &RunState) -> Vec<String> {
+    let ended = state.heads.iter().filter_map(|head| state.steps.get(&head.id));
+    let left = ended.filter_map(|step| match step {
+        StepState::Ended(StepResult::Left { what }) => Some(format!("left for you: {what}")),
+        _ => None,
+    });
+    left.collect()
 }
 
 fn deployed(state: &RunState) -> bool {

@@ -1,5 +1,6 @@
 //! `show RUN`: one run, told from its events, as text or Markdown. As JSON a run is its events ([`super::json`]).
 
+pub mod incident;
 #[cfg(test)]
 mod tests;
 mod told;

@@ -27,8 +27,6 @@ pub struct Announcer {
     /// Ids of the steps that judge production after the apply.
     checks: Vec<String>,
     health: Option<String>,
-    /// What is left for a person to do.
-    left: Vec<String>,
 }
 
 impl Announcer {
@@ -55,7 +53,6 @@ impl Announcer {
                 self.opening(format!("starts: run {}, by {} on {}{tag}.", code(run), escape(who), escape(host)))
             }
             Event::RunResumed { who, host } => {
-                self.left.clear();
                 let run = code(&self.run);
                 self.opening(format!("continues: run {run}, by {} on {}.", escape(who), escape(host)))
             }
@@ -80,13 +77,12 @@ impl Announcer {
                     StepResult::Satisfied | StepResult::Changed if self.checks.contains(step) => {
                         self.health.get_or_insert_with(|| "healthy".into());
                     }
-                    StepResult::Left { what } => self.left.push(what.clone()),
                     _ => {}
                 }
                 None
             }
             Event::RunFinished { .. } if !self.known => None,
-            Event::RunFinished { exit: 0, message, .. } => Some(self.end(message)),
+            Event::RunFinished { exit: 0, message, next, .. } => Some(self.end(message, next)),
             Event::RunFinished { exit, reason, message, next, .. } => Some(self.failure(*exit, reason, message, next)),
             _ => None,
         };
@@ -109,11 +105,11 @@ impl Announcer {
         format!("*{}*", escape(&self.runbook))
     }
 
-    fn end(&self, message: &str) -> String {
+    fn end(&self, message: &str, next: &[String]) -> String {
         let mut lines = vec![format!("{} is done: {}", self.name(), escape(message))];
         self.deployment(&mut lines);
         lines.extend(self.health.as_deref().map(|health| format!("Production: {}.", escape(health))));
-        self.left(&mut lines);
+        lines.extend(next.iter().map(|next| format!("Next: {}", code(next))));
         lines.join("\n")
     }
 
@@ -135,7 +131,6 @@ impl Announcer {
             lines.extend(self.health.as_deref().map(|health| format!("Production: {}.", escape(health))));
         }
         self.deployment(&mut lines);
-        self.left(&mut lines);
         lines.extend(self.held.all().iter().map(|held| format!("Still held: {}.", escape(&describe(held)))));
         lines.extend(self.held.in_doubt().map(|what| format!("Not known whether it happened: {}.", escape(what))));
         lines.extend(next.iter().map(|command| format!("Next: {}", code(command))));
@@ -143,10 +138,6 @@ impl Announcer {
             lines.extend(self.incident.as_deref().map(escape));
         }
         lines.join("\n")
-    }
-
-    fn left(&self, lines: &mut Vec<String>) {
-        lines.extend(self.left.iter().map(|what| format!("Left for a person: {}.", escape(what))));
     }
 
     /// What was deployed and its pull requests, where known.
@@ -267,13 +258,6 @@ Production: healthy.
             let resumed = Event::RunResumed { who: "ada".into(), host: "laptop".into() };
             assert_eq!(announcer.event(&resumed).is_some(), known);
         }
-    }
-
-    #[test]
-    fn what_is_left_for_a_person_is_said() {
-        let left = finished("alerts", StepResult::Left { what: "look at #openverse-alerts".into() });
-        let said = announced(&[started(Mode::Deploy), changing("apply"), left, ended(0)]);
-        assert!(said[1].contains("Left for a person: look at #openverse-alerts."), "{said:?}");
     }
 
     #[test]

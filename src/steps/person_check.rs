@@ -25,7 +25,7 @@ impl PersonCheck {
 
     fn left(&self) -> StepResult {
         let link = self.link.as_ref().map(|link| format!(": {link}")).unwrap_or_default();
-        StepResult::Left { what: format!("{}{link}", self.title) }
+        StepResult::Left { what: format!("check \"{}\"{link}", self.title) }
     }
 }
 
@@ -35,7 +35,10 @@ impl Step for PersonCheck {
         Undo::Nothing
     }
 
-    async fn observe(&self, _look: Look<'_>) -> Result<Finding, Trouble> {
+    async fn observe(&self, look: Look<'_>) -> Result<Finding, Trouble> {
+        if look.facts.applied.as_ref().is_some_and(|applied| !applied.changed) {
+            return Ok(Finding::satisfied("nothing was deployed, so there is nothing to look for"));
+        }
         let unhealthy = StepResult::Unhealthy { why: format!("\"{}\" was answered with no", self.title) };
         Ok(Finding::new(Decision::Ask(Inquiry {
             instructions: self.lines(),

@@ -162,3 +162,65 @@ fn outside_text_is_no_markup() {
     let text = render(&events, None, Format::Markdown, 80);
     assert!(text.contains(r"\[click\](http://evil) \`x\` \<script\>"), "{text}");
 }
+
+#[test]
+fn a_failed_run_as_an_incident_summary() {
+    insta::assert_snapshot!(super::incident::render(&failing(), Some(INCIDENT)), @r#"
+    # Incident summary: Deploy the catalog to production (run 2024-09-09-adal)
+
+    - what happened: could not apply the plan: InsufficientInstanceCapacity in us-east-1a
+    - result: not-given-back (exit 9)
+    - began 2024-09-09 23:00:57 UTC, ended 2024-09-09 23:04:00 UTC
+    - duration: 3m 03s
+    - by: ada on laptop
+    - old tag: not known
+    - new tag: rel-2024.09.09.23.00.57
+    - apply: not done
+    - plan: digest 0123456789ab
+    - severity: to be set by a person
+
+    ## Timeline (UTC)
+
+    - 23:00:57 checkout: nothing to do, 1s
+    - 23:00:59 publish: done, 41s
+    - 23:01:37 publish answered yes, at the terminal, after 37s
+    - 23:01:38 change: publish catalog-2024.09.09.23.00.57: done
+    - 23:01:40 image: nothing to do, 46s
+    - 23:02:27 bump: done, 1s
+    - 23:02:27 change: bump docker_image_tag to rel-2: done
+    - 23:02:28 flag: done, 1s
+    - 23:02:28 change: set running_dags_cleared to true: done
+    - 23:02:29 apply: failed: terraform: apply: InsufficientInstanceCapacity in us-east-1a, 1m 29s
+    - 23:02:57 apply answered yes, by --approve, after 27s
+    - 23:02:58 change: apply the plan 0123456789ab: took no effect: terraform exited 1
+
+    ## Held now
+
+    - docker_image_tag in environments/prod/catalog-airflow.tf, now "rel-2", before "rel-1" (in /src/infra on laptop)
+    - paused DAGs: none
+
+    ## Overrides
+
+    - at the start: the tasks of DAG batched_update may be killed: agreed with Grace
+
+    ## Commands that help now
+
+    - next: `catalog-deploy resume 2024-09-09-adal`
+    - next: `catalog-deploy restore 2024-09-09-adal`
+    - next: `catalog-deploy status prod`
+    - next: `catalog-deploy show 2024-09-09-adal`
+
+    ## Procedure
+
+    - Consider this a Production Incident and notify the team.
+    "#);
+}
+
+/// Nothing is invented of a run that has only begun, and outside text stays text.
+#[test]
+fn a_run_that_only_began_as_an_incident_summary() {
+    let summary = super::incident::render(&failing()[..1], None);
+    assert!(summary.contains("has not finished, or its process died"), "{summary}");
+    assert!(summary.contains("old tag: not known") && summary.contains("apply: not done"), "{summary}");
+    assert!(super::incident::render(&[], None).contains("whose beginning is missing"));
+}
