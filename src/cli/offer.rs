@@ -46,7 +46,7 @@ fn offers(state: &RunState, outcome: &Outcome) -> Vec<Offer> {
         return Vec::new();
     }
     let mut offers = vec![Offer::Resume];
-    offers.extend(back_to(&state.facts).map(|running| {
+    offers.extend(back_to(state).map(|running| {
         let schema = schema_warning(&state.facts).map(|warning| format!("; {warning}")).unwrap_or_default();
         Offer::RollBack { tag: running.tag.clone(), source: format!("{}{schema}", running.source) }
     }));

@@ -251,7 +251,8 @@ impl Session {
 
     /// Where a run ended unwell after a change: the summary for whoever takes over, beside its journal.
     fn keep_incident(&self, state: &RunState, outcome: &Outcome) {
-        let unwell = matches!((outcome.exit, outcome.reason), (1 | 8 | 9 | 128.., _) | (7, "unhealthy" | "inconclusive"));
+        let unwell =
+            matches!((outcome.exit, outcome.reason), (1 | 8 | 9 | 128.., _) | (7, "unhealthy" | "inconclusive"));
         if !unwell || !state.changed() {
             return;
         }

@@ -74,11 +74,16 @@ pub fn adoption(state: &RunState) -> Adoption {
                 took: effect.took.clone(),
             })
             .collect(),
-        // Taken after that run's deploy, it would show what it is there to find.
-        baseline: state.facts.baseline.clone().filter(|_| state.deploy_was_tried()).map(|baseline| BaselineFact {
-            from_run: baseline.from_run.or_else(|| Some(state.run.clone())),
-            ..baseline
-        }),
+        // Taken after that run's deploy, or after one that it has taken over itself, it would show what it is there to find.
+        baseline: state
+            .facts
+            .baseline
+            .clone()
+            .filter(|baseline| state.deploy_was_tried() || baseline.from_run.is_some())
+            .map(|baseline| BaselineFact {
+                from_run: baseline.from_run.or_else(|| Some(state.run.clone())),
+                ..baseline
+            }),
     }
 }
 

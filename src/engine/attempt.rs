@@ -108,7 +108,7 @@ impl Run<'_> {
     /// Asks whoever is there to look at something that only a person can see.
     async fn inquire(&self, step: &str, inquiry: Inquiry) -> Result<StepResult, Trouble> {
         for line in inquiry.instructions {
-            self.saw(step, Evidence::warning(line));
+            self.recorder.tell(Event::Said { text: format!("{step}: {line}") });
         }
         let texts: Vec<&str> = inquiry.answers.iter().map(|(text, _)| text.as_str()).collect();
         let question = format!("{step}: {}", inquiry.question);

@@ -1,7 +1,7 @@
 //! Every reason for how a run ended, and which of them is the worst.
 
 use crate::adapters::ServiceError;
-use crate::event::{EndFinding, StepResult};
+use crate::event::{EndFinding, StepHead, StepResult};
 use crate::facts::{Held, Parameters, RunningFact, Subject};
 use crate::journal::status::{RunState, StepState};
 use crate::report::text::shell_word;
@@ -10,6 +10,9 @@ use crate::step::Trouble;
 use super::StopSignal;
 use super::outcome::{Failure, Outcome, interrupted, listed, missing_message};
 use super::rollback::{back_to, schema_warning};
+
+/// The kind of step that looks at production after the deploy.
+const CHECKS: &str = "post-checks";
 
 /// One reason for how a run ended.
 struct End {
@@ -84,8 +87,10 @@ pub fn judge(state: &RunState, failures: Vec<Failure>, kept: &[(Held, String)], 
         outcome.exit = 9;
         outcome.reason = "not-given-back";
         outcome = outcome.next(format!("catalog-deploy restore {}", state.run));
+        let said = outcome.next.iter().any(|next| next.contains(" --tag "));
         if deployed(state)
-            && let Some(running) = back_to(&state.facts)
+            && !said
+            && let Some(running) = back_to(state)
         {
             outcome =
                 outcome.next(format!("to roll back, which takes over what is held, {}", roll_back(state, running)));
@@ -147,16 +152,19 @@ fn open_ends(state: &RunState) -> Vec<End> {
     let mut ends = Vec::new();
     for (index, head) in state.heads.iter().enumerate() {
         let Some(StepState::Ended(result)) = state.steps.get(&head.id) else { continue };
-        // The same check that passes later has the last word.
-        let passed = state.heads[index + 1..].iter().filter(|later| later.kind == head.kind).any(|later| {
-            matches!(state.steps.get(&later.id), Some(StepState::Ended(StepResult::Satisfied | StepResult::Changed)))
-        });
+        // The last look at production counts.
+        let again = |later: &StepHead| {
+            later.kind == CHECKS
+                && matches!(state.steps.get(&later.id), Some(StepState::Ended(result)) if looked(result))
+        };
+        if head.kind == CHECKS && state.heads[index + 1..].iter().any(again) {
+            continue;
+        }
         let id = &head.id;
         let end = match result {
-            _ if passed => continue,
             StepResult::Unhealthy { why } => {
                 let end = End::new(7, "unhealthy", id, why).but("not healthy");
-                match back_to(&state.facts) {
+                match back_to(state) {
                     Some(running) => end.next(format!("roll back {}", roll_back(state, running))),
                     None => end.next(format!("choose a tag to roll back to: catalog-deploy tags {}", state.runbook)),
                 }
@@ -174,6 +182,14 @@ fn open_ends(state: &RunState) -> Vec<End> {
         ends.push(inconclusive(state, "apply", &what));
     }
     ends
+}
+
+/// Whether the step came to an end of its own.
+fn looked(result: &StepResult) -> bool {
+    matches!(
+        result,
+        StepResult::Satisfied | StepResult::Changed | StepResult::Unhealthy { .. } | StepResult::Inconclusive { .. }
+    )
 }
 
 fn inconclusive(state: &RunState, step: &str, why: &str) -> End {

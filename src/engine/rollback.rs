@@ -3,7 +3,8 @@
 use std::sync::PoisonError;
 
 use crate::event::Event;
-use crate::facts::{Facts, RunningFact};
+use crate::facts::{Check, Facts, RunningFact};
+use crate::journal::status::RunState;
 use crate::step::Trouble;
 
 use super::run::Run;
@@ -16,10 +17,10 @@ impl Run<'_> {
 
     /// At a terminal: offers to go back to what ran before, at once, before anything else is asked.
     pub(super) async fn offer_rollback(&self, why: &str) -> Result<(), Trouble> {
-        let facts = self.recorder.state().facts;
-        let Some(running) = back_to(&facts).filter(|_| self.deployed()) else { return Ok(()) };
+        let state = self.recorder.state();
+        let Some(running) = back_to(&state).filter(|_| self.deployed()) else { return Ok(()) };
         let tag = running.tag.clone();
-        let schema = schema_warning(&facts).map(|warning| format!(". {warning}")).unwrap_or_default();
+        let schema = schema_warning(&state.facts).map(|warning| format!(". {warning}")).unwrap_or_default();
         let told = format!("{tag} ran before this deploy ({}){schema}", running.source);
         let options = [
             format!("Roll back to {tag} now"),
@@ -45,9 +46,11 @@ impl Run<'_> {
 }
 
 /// What ran before the deploy, where that is another tag than the one just deployed. It is never named without its source.
-pub fn back_to(facts: &Facts) -> Option<&RunningFact> {
-    let deployed = facts.target.as_ref().map(|target| &target.tag);
-    facts.running.as_ref().filter(|running| Some(&running.tag) != deployed)
+/// `None` as well where no one could see how production was with it: the deploy may have been made for that reason.
+pub fn back_to(state: &RunState) -> Option<&RunningFact> {
+    let deployed = state.facts.target.as_ref().map(|target| &target.tag);
+    let unseen = state.parameters.overridden(Check::Airflow).is_some();
+    state.facts.running.as_ref().filter(|running| !unseen && Some(&running.tag) != deployed)
 }
 
 /// What going back means for Airflow's database; `None` where both versions are known to be the same.
@@ -57,7 +60,7 @@ pub fn schema_warning(facts: &Facts) -> Option<String> {
     match (now, before) {
         (Some(now), Some(before)) if now.trim_start_matches('v') == before.trim_start_matches('v') => None,
         (Some(now), Some(before)) => Some(format!(
-            "Airflow goes back from {now} to {before}; the database schema was upgraded and does not go back by itself"
+            "Airflow changes from {now} to {before}; a newer one upgrades the database schema, which does not go back by itself"
         )),
         _ => {
             Some("The Airflow versions of both images are not known; the database schema may have been upgraded".into())

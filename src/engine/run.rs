@@ -235,6 +235,7 @@ impl<'a> Run<'a> {
         // The runbook's own words on whom to tell, where production may suffer.
         if let Some(incident) = &self.runbook.incident
             && matches!(outcome.exit, 1 | 7 | 9)
+            && outcome.reason != "unfinished"
             && state.changed()
         {
             self.recorder.tell(Event::Warned { text: incident.clone() });

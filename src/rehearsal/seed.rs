@@ -302,6 +302,7 @@ fn activity(airflow: &mut Airflow, fault: Fault) {
         Fault::WaitingRefreshes
         | Fault::AlreadyPausedRefresh
         | Fault::RefreshMovesOn
+        | Fault::NewAirflowNeverBoots
         | Fault::DeployFailsWhilePaused => {
             waits(airflow, image);
             waits(airflow, audio);

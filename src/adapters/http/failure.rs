@@ -136,10 +136,12 @@ fn detail(error: &Value) -> String {
     }
 }
 
-/// The first 120 characters on one line.
+/// The first 120 characters on one line; of a page its title alone.
 pub(super) fn excerpt(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(600)]);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let title = line.split_once("<title>").and_then(|(_, rest)| rest.split_once("</title>"));
+    let line = title.map_or(line.as_str(), |(title, _)| title);
     if line.is_empty() { "empty answer".into() } else { line.chars().take(120).collect() }
 }
 
@@ -148,6 +150,15 @@ mod tests {
     use reqwest::header::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn of_a_page_its_title_is_said() {
+        let page =
+            b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body>\r\n<center>nginx</center></body></html>";
+        assert_eq!(excerpt(page), "502 Bad Gateway");
+        assert_eq!(excerpt(b"no\npage"), "no page");
+        assert_eq!(excerpt(b""), "empty answer");
+    }
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value))).collect()

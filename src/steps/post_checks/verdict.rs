@@ -109,9 +109,9 @@ pub fn judge(reading: &Reading, expected: &Expected) -> Verdict {
             let wanted = wanted.trim_start_matches('v');
             verdict.unwell.push(format!("expected Airflow {wanted}, but it still answers {now}"));
         }
-        (Ok(now), None) => verdict.untold.push(format!(
-            "Airflow {now} answers, but the image does not say its AIRFLOW_VERSION, so nobody can tell whether it should"
-        )),
+        (Ok(now), None) => {
+            verdict.untold.push(format!("Airflow {now} answers, and it is not known which version the image holds"))
+        }
         (Err(error), _) => unread(&mut verdict, "Airflow's version cannot be read", error),
     }
     let before = expected.baseline.as_ref().and_then(|baseline| baseline.import_errors.as_ref());
@@ -126,7 +126,10 @@ pub fn judge(reading: &Reading, expected: &Expected) -> Verdict {
             }
         }
         (Ok(now), None) if now.is_empty() => verdict.well.push("no import errors".into()),
-        (Ok(now), None) => verdict.untold.push(format!("{} import errors, and no baseline to compare with", now.len())),
+        (Ok(now), None) => {
+            let all: Vec<&String> = now.iter().collect();
+            verdict.untold.push(format!("import errors, and no earlier ones to compare with: {}", some(&all)));
+        }
         (Err(error), _) => unread(&mut verdict, "import errors cannot be read", error),
     }
     match &reading.sentry {
@@ -135,6 +138,10 @@ pub fn judge(reading: &Reading, expected: &Expected) -> Verdict {
         Some(Ok(issues)) => sentry(issues, expected, &mut verdict),
     }
     verdict.only_credentials = refused > 0 && refused == verdict.unwell.len();
+    if let (Err(error), Err(_), Err(_)) = (&reading.health, &reading.version, &reading.import_errors) {
+        // The three of them say the same.
+        verdict.unwell.splice(..3, [format!("Airflow cannot be read: {}", error.why)]);
+    }
     verdict
 }
 

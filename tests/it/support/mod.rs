@@ -139,14 +139,23 @@ impl Stage {
 
     /// Git in the checkout.
     pub fn git(&self, arguments: &[&str]) -> String {
-        let output = Command::new("git").current_dir(self.infrastructure()).args(arguments).output().unwrap();
+        Self::git_in(self.infrastructure(), arguments)
+    }
+
+    /// Git in the bare remote itself, which the checkout may not reach.
+    pub fn on_remote(&self, arguments: &[&str]) -> String {
+        Self::git_in(self.world.remote(), arguments)
+    }
+
+    fn git_in(directory: &Path, arguments: &[&str]) -> String {
+        let output = Command::new("git").current_dir(directory).args(arguments).output().unwrap();
         assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     }
 
     /// Whether somebody holds the run lock.
     pub fn locked(&self) -> bool {
-        !self.git(&["ls-remote", "origin", "refs/catalog-deploy/lock/*"]).trim().is_empty()
+        !self.on_remote(&["for-each-ref", "refs/catalog-deploy/lock"]).trim().is_empty()
     }
 
     /// Mutating requests the world saw, as `METHOD path`.

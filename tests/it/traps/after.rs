@@ -2,7 +2,7 @@
 
 use catalog_deploy::rehearsal::{Fault, RequestLogEntry};
 
-use super::{APPROVE, OPEN, PUBLISH, Want, deployed, each, play2};
+use super::{APPROVE, LEFT, OPEN, PUBLISH, Want, deployed, each, play2};
 
 pub const MORE: &[Fault] = &[
     Fault::SlackDown,
@@ -17,16 +17,16 @@ pub const MORE: &[Fault] = &[
 const ROLLBACK: &str = "catalog-deploy prod --tag rel-2024.08.22.20.53.01";
 
 const fn unhealthy(says: &'static [&'static str]) -> Want {
-    Want { exit: 7, reason: "unhealthy", next: &[ROLLBACK], ..deployed(says) }
+    Want { exit: 7, reason: "unhealthy", next: &[ROLLBACK, LEFT], ..deployed(says) }
 }
 
 const fn inconclusive(says: &'static [&'static str]) -> Want {
-    Want { exit: 7, reason: "inconclusive", next: &["catalog-deploy show prod-"], ..deployed(says) }
+    Want { exit: 7, reason: "inconclusive", next: &["catalog-deploy show prod-", LEFT], ..deployed(says) }
 }
 
 /// Production is checked all the same, and a resume looks again.
 const fn unfinished(says: &'static [&'static str]) -> Want {
-    Want { exit: 7, reason: "unfinished", next: &["catalog-deploy resume prod-"], ..deployed(says) }
+    Want { exit: 7, reason: "unfinished", next: &[LEFT, "catalog-deploy resume prod-"], ..deployed(says) }
 }
 
 each! { V2:
@@ -72,12 +72,12 @@ fn red_checks_of_the_changelog_need_its_digest() {
         exit: 5,
         reason: "gate-needs-answer",
         changes: &[PUBLISH, OPEN],
-        next: &["--approve changelog@"],
+        next: &[LEFT, "--approve changelog@"],
         ..deployed(&["checks are red: Lint files", "this holds more than the runbook expects"])
     });
     let finish = played.finish();
     let digest =
-        finish["next"][0].as_str().unwrap().split_once("--approve ").unwrap().1.split(' ').next().unwrap().to_owned();
+        finish["next"][1].as_str().unwrap().split_once("--approve ").unwrap().1.split(' ').next().unwrap().to_owned();
     played.resume(&["--approve", &digest]);
     played.ends(&Want { changes: &[PUBLISH, OPEN, APPROVE], ..deployed(&["is approved by maintainer"]) });
 }
