@@ -71,8 +71,11 @@ impl Run<'_> {
             planned.step.guard(glance.look()).await
         });
         let mut refusals = Vec::new();
-        for found in join_all(looks).await {
-            refusals.extend(found?);
+        for refusal in join_all(looks).await.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
+            // Two steps may look at the same thing.
+            if !refusals.contains(&refusal) {
+                refusals.push(refusal);
+            }
         }
         Ok(refusals)
     }

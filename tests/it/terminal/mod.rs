@@ -1,5 +1,6 @@
 //! The product as a person at a terminal meets it: a real pseudo terminal around the real binary.
 
+mod between;
 mod gates;
 mod moments;
 mod offers;

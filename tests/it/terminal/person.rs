@@ -154,7 +154,7 @@ impl Left {
         // What is typed is not echoed here, so the line after a question stands beside it.
         for line in self.raw.split(['\n', '\r']).flat_map(|line| line.split_inclusive("declines: ")) {
             let line = console::strip_ansi_codes(line);
-            let copied = ["catalog-deploy ", "--approve "].iter().any(|command| line.contains(command));
+            let copied = ["catalog-deploy ", "--approve ", "/incident.md"].iter().any(|command| line.contains(command));
             let wide = console::measure_text_width(&line);
             assert!(copied || wide < usize::from(columns), "{wide} of {columns} columns: {line}");
         }

@@ -7,6 +7,7 @@ use super::{APPROVE, LEFT, OPEN, PUBLISH, Want, deployed, each, play2};
 pub const MORE: &[Fault] = &[
     Fault::SlackDown,
     Fault::ChangelogSeveral,
+    Fault::ChangelogChecksPending,
     Fault::ChangelogChecksRed,
     Fault::OwnChangelog,
     Fault::ApproveAnswerLost,
@@ -62,6 +63,16 @@ fn of_several_changelogs_only_the_releases_own_is_approved() {
     let approved = played.stage.world.changelogs().into_iter().filter(|pull| !pull.reviews.is_empty());
     let approved: Vec<_> = approved.map(|pull| (pull.head_owner, pull.head_ref)).collect();
     assert_eq!(approved, [("WordPress".to_owned(), "changelog/catalog-2024.09.30.10.20.30".to_owned())]);
+}
+
+/// Checks that still run keep nothing else from being done.
+#[test]
+fn pending_checks_of_the_changelog_are_waited_for_while_the_rest_continues() {
+    let played = play2(Fault::ChangelogChecksPending);
+    played.ends(&Want {
+        changes: &[PUBLISH, OPEN, APPROVE],
+        ..deployed(&["waiting for the checks of the changelog pull request #4901", "is approved by maintainer"])
+    });
 }
 
 /// More than expected, so a plain `--approve changelog` is no answer; the deploy is done, and the resume ends it.

@@ -12,6 +12,7 @@ pub const MORE: &[Fault] = &[
     Fault::RefreshMovesOn,
     Fault::ShortRunFinishes,
     Fault::DagStartsDuringRelease,
+    Fault::DagStartsAfterPlan,
     Fault::DeployFailsWhilePaused,
 ];
 
@@ -221,4 +222,18 @@ fn a_deploy_that_fails_while_refreshes_are_paused_goes_on() {
     played.resume(&[]);
     let both = [first.as_slice(), pauses, &DEPLOY[1..]].concat();
     played.ends(&Want { changes: Box::leak(both.into_boxed_slice()), ..deployed(&[]) });
+}
+
+/// Between the plan that was shown and the yes: the flag was set for a world without running DAGs.
+#[test]
+fn a_dag_that_starts_after_the_plan_was_shown_stops_the_apply() {
+    let played = play(Fault::DagStartsAfterPlan, AirflowEdition::V2, &[]);
+    played.ends(&published(
+        "refused-after-change",
+        &["flickr_workflow: 1 run", "given back"],
+        &["--override flickr_workflow=\"reason\"", "catalog-deploy resume prod-", "catalog-deploy restore prod-"],
+    ));
+    let finish = played.finish();
+    let message = finish["message"].as_str().unwrap();
+    assert_eq!(message.matches("flickr_workflow: 1 run").count(), 1, "said once: {message}");
 }

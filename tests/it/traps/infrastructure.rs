@@ -2,9 +2,9 @@
 
 use catalog_deploy::rehearsal::Fault;
 
-use super::{APPROVE, PUBLISH, Want, deployed, each, play2, published};
+use super::{APPROVE, PUBLISH, Played, Want, deployed, each, play2, published};
 
-pub const MORE: &[Fault] = &[Fault::PlanDestroysMore, Fault::PullRequestAnswerLost];
+pub const MORE: &[Fault] = &[Fault::PlanDestroysMore, Fault::PlanNeverConverges, Fault::PullRequestAnswerLost];
 
 const NEXT: &[&str] = &["mend the cause", "catalog-deploy resume prod-", "catalog-deploy restore prod-"];
 
@@ -13,11 +13,34 @@ each! { V2:
         published("step-failed", &["wrote \"latest\" where \"rel-2024.09.30.10.20.30\" is wanted", "put back"], NEXT);
     bump_writes_older BumpWritesOlder
         published("step-failed", &["wrote \"rel-2024.09.09.23.00.57\" where", "put back"], NEXT);
+    apply_does_nothing ApplyDoesNothing published(
+        "step-failed",
+        &["nothing was applied: Terraform's state is the same as before", "it ended with exit 0", "given back"],
+        NEXT,
+    );
     bump_touches_other_module BumpTouchesOtherModule published(
         "step-failed",
         &["changed more than the version: environments/prod/ingestion-server.tf", "put back"],
         NEXT,
     );
+}
+
+/// The approval by digest that the run asked for.
+fn digest(played: &Played) -> String {
+    let finish = played.finish();
+    let next = finish["next"][0].as_str().unwrap();
+    let digest = next.rsplit_once("--approve ").unwrap().1.split(' ').next().unwrap().to_owned();
+    assert!(digest.starts_with("apply@") && digest.len() > 40, "{next}");
+    digest
+}
+
+/// What is planned again after every apply is no sign of a failed one: a configuration may never settle.
+#[test]
+fn a_plan_that_never_converges_is_applied_all_the_same() {
+    let mut played = play2(Fault::PlanNeverConverges);
+    let asked = digest(&played);
+    played.resume(&["--approve", &asked]);
+    played.ends(&deployed(&["still planned after the apply: update module.catalog-airflow.terraform_data.planned_at"]));
 }
 
 /// Trap 10: a plain `--approve apply` answers only what the runbook expects; the rest is named, and needs its digest.
@@ -33,10 +56,7 @@ fn a_plan_that_destroys_more_needs_its_digest() {
             &["--approve apply@", "catalog-deploy restore prod-"],
         )
     });
-    let finish = played.finish();
-    let next = finish["next"][0].as_str().unwrap();
-    let digest = next.rsplit_once("--approve ").unwrap().1.split(' ').next().unwrap().to_owned();
-    assert!(digest.starts_with("apply@") && digest.len() > 40, "{next}");
+    let digest = digest(&played);
     // A plan of another digest is not the one that was read.
     let other = format!("apply@{}", "0".repeat(64));
     let stale = played.stage.run(&["resume", &played.run(), "--approve", "bump", "--approve", &other]);

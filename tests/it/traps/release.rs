@@ -10,6 +10,8 @@ pub const MORE: &[Fault] = &[
     Fault::DraftRenamed,
     Fault::EmptyDraft,
     Fault::BuildPending,
+    Fault::BuildDeploysStaging,
+    Fault::DraftRunPending,
     Fault::PublishAnswerLost,
     Fault::TagMissing,
     Fault::TagWorkflowCancelled,
@@ -81,6 +83,20 @@ fn a_build_that_ends_is_waited_for() {
     let done = crate::support::finish(child);
     assert_eq!(done.code, 0, "{}", done.stderr);
     assert_eq!(super::changes(&stage), super::DEPLOY);
+}
+
+/// Its image is pushed: whatever it still does, it cannot move `latest` any more.
+#[test]
+fn a_build_that_only_deploys_to_staging_is_not_waited_for() {
+    let played = play2(Fault::BuildDeploysStaging);
+    assert!(!played.done.stderr.contains("waiting for CI"), "{}", played.done.stderr);
+    played.ends(&deployed(&["no pending build of main can move latest"]));
+}
+
+#[test]
+fn a_run_that_rewrites_drafts_is_waited_for() {
+    let played = play2(Fault::DraftRunPending);
+    played.ends(&deployed(&["waiting for the workflow run https://github.com/", "which rewrites releases"]));
 }
 
 /// The answer is looked up, and the request never sent again.
