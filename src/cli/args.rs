@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 #[command(name = "catalog-deploy", version, max_term_width = 110, subcommand_negates_reqs = true)]
 #[command(after_help = "Exit codes: 0 done · 1 a step failed (resumable) · 2 usage, runbook or configuration · \
 3 refused, nothing was changed · 4 credentials · 5 a gate was declined or needs an answer · 6 somebody else deploys · \
-7 deployed, but unhealthy or inconclusive · 8 still waiting at the deadline (resumable) · \
+7 deployed, but unhealthy, inconclusive or unfinished · 8 still waiting at the deadline (resumable) · \
 9 something held could not be given back · 129/130/143 interrupted")]
 pub struct Cli {
     #[command(subcommand)]

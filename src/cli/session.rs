@@ -251,9 +251,8 @@ impl Session {
 
     /// Where a run ended unwell after a change: the summary for whoever takes over, beside its journal.
     fn keep_incident(&self, state: &RunState, outcome: &Outcome) {
-        let unwell =
-            matches!((outcome.exit, outcome.reason), (1 | 8 | 9 | 128.., _) | (7, "unhealthy" | "inconclusive"));
-        if !unwell || !state.changed() {
+        let unwell = matches!((outcome.exit, outcome.reason), (1 | 9, _) | (7, "unhealthy" | "inconclusive"));
+        if !(unwell || !state.held.is_empty()) || !state.changed() {
             return;
         }
         let path = self.runs.directory(&state.run).join("incident.md");

@@ -91,7 +91,7 @@ impl Step for PostChecks {
                 on,
                 poll: POLL,
                 // Its own deadlines come first; this one only ends what they could not.
-                at_most: self.boot + self.soak + verdict::GRACE * 2,
+                at_most: if well { self.soak } else { self.boot + self.soak + verdict::GRACE } + verdict::GRACE,
                 from: Some(look.restarted.max(well_since.unwrap_or(look.restarted))),
                 aside: well,
                 next: "`catalog-deploy resume` checks again".into(),

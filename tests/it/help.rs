@@ -60,7 +60,7 @@ fn the_built_in_runbook_as_a_document() {
 
 #[test]
 fn help() {
-    assert_snapshot!(printed(&["--help"]), @r#"
+    assert_snapshot!(printed(&["--help"]), @"
     Carries out deployment runbooks: checks first, asks at the gates, and gives back whatever it changed
     for the time of the deploy. `catalog-deploy rehearse prod` shows a whole deploy without any
     credentials
@@ -74,6 +74,7 @@ fn help() {
       resume       Go on with an interrupted run (the newest one if none is named)
       restore      Give back what a run still holds, close it, and do nothing else
       status       What is deployed, who holds the lock, what is still open
+      tags         Image tags that --tag can name: when each was deployed, by whom, and how that ended
       history      Past runs
       show         One run's report
       doctor       Tools, credentials, reachability and checkout: pass, warn, fail or unknown
@@ -88,10 +89,13 @@ fn help() {
 
     Options:
       -n, --dry-run                  Look at everything, show what would happen, change nothing
-      -t, --tag <TAG>                Deploy this image tag and skip the release steps: the rollback
+      -t, --tag [<TAG>]              Deploy this image tag and skip the release steps: the rollback.
+                                     Without a value, choose from a list
           --approve <GATE[@DIGEST]>  Answer a gate beforehand; with @DIGEST, only exactly what that
                                      digest stands for
-          --override <DAG=REASON>    Deploy over this running DAG, and why; recorded
+          --override <CHECK=REASON>  Continue without an answer to this check (airflow, registry,
+                                     github, lock, latest) or over this running DAG, and why; recorded.
+                                     An override replaces a missing answer, never an answer
           --wait <DURATION>          Let running DAGs finish, at most this long, e.g. 30m
           --lock-wait <DURATION>     Wait for somebody else's deploy to end, at most this long
           --allow-empty-release      Publish a release whose notes hold no change
@@ -109,14 +113,14 @@ fn help() {
 
     Exit codes: 0 done · 1 a step failed (resumable) · 2 usage, runbook or configuration · 3 refused,
     nothing was changed · 4 credentials · 5 a gate was declined or needs an answer · 6 somebody else
-    deploys · 7 deployed, but unhealthy or inconclusive · 8 still waiting at the deadline (resumable) ·
-    9 something held could not be given back · 129/130/143 interrupted
-    "#);
+    deploys · 7 deployed, but unhealthy, inconclusive or unfinished · 8 still waiting at the deadline
+    (resumable) · 9 something held could not be given back · 129/130/143 interrupted
+    ");
 }
 
 #[test]
 fn help_of_rehearse() {
-    assert_snapshot!(printed(&["rehearse", "--help"]), @r#"
+    assert_snapshot!(printed(&["rehearse", "--help"]), @"
     The same run, same code, against an embedded world: nothing outside this machine is touched
 
     Usage: catalog-deploy rehearse [OPTIONS] [RUNBOOK]
@@ -126,10 +130,13 @@ fn help_of_rehearse() {
 
     Options:
       -n, --dry-run                  Look at everything, show what would happen, change nothing
-      -t, --tag <TAG>                Deploy this image tag and skip the release steps: the rollback
+      -t, --tag [<TAG>]              Deploy this image tag and skip the release steps: the rollback.
+                                     Without a value, choose from a list
           --approve <GATE[@DIGEST]>  Answer a gate beforehand; with @DIGEST, only exactly what that
                                      digest stands for
-          --override <DAG=REASON>    Deploy over this running DAG, and why; recorded
+          --override <CHECK=REASON>  Continue without an answer to this check (airflow, registry,
+                                     github, lock, latest) or over this running DAG, and why; recorded.
+                                     An override replaces a missing answer, never an answer
           --wait <DURATION>          Let running DAGs finish, at most this long, e.g. 30m
           --lock-wait <DURATION>     Wait for somebody else's deploy to end, at most this long
           --allow-empty-release      Publish a release whose notes hold no change
@@ -150,12 +157,12 @@ fn help_of_rehearse() {
           --color <WHEN>             When to use colour [default: auto] [possible values: auto, always,
                                      never]
       -h, --help                     Print help
-    "#);
+    ");
 }
 
 #[test]
 fn help_of_resume() {
-    assert_snapshot!(printed(&["resume", "--help"]), @r#"
+    assert_snapshot!(printed(&["resume", "--help"]), @"
     Go on with an interrupted run (the newest one if none is named)
 
     Usage: catalog-deploy resume [OPTIONS] [RUN]
@@ -165,6 +172,7 @@ fn help_of_resume() {
 
     Options:
           --approve <GATE[@DIGEST]>  Answer a gate beforehand
+          --override <CHECK=REASON>  Continue without an answer to this check, and why; recorded
           --no-input                 Never ask; a gate that is not answered beforehand ends the run with
                                      5
           --json                     Events as JSON, one object a line, on stdout
@@ -175,18 +183,44 @@ fn help_of_resume() {
           --color <WHEN>             When to use colour [default: auto] [possible values: auto, always,
                                      never]
       -h, --help                     Print help
-    "#);
+    ");
 }
 
 #[test]
 fn help_of_restore() {
-    assert_snapshot!(printed(&["restore", "--help"]), @r#"
+    assert_snapshot!(printed(&["restore", "--help"]), @"
     Give back what a run still holds, close it, and do nothing else
 
     Usage: catalog-deploy restore [OPTIONS] [RUN]
 
     Arguments:
       [RUN]  
+
+    Options:
+          --override <CHECK=REASON>  Restore without an answer to this check (`lock`, where the remote
+                                     does not answer), and why; recorded
+          --no-input                 Never ask; a gate that is not answered beforehand ends the run with
+                                     5
+          --json                     Events as JSON, one object a line, on stdout
+      -C, --checkout <DIR>           Where the infrastructure repository is checked out
+          --config <FILE>            Configuration to use instead of the one in the home directory
+      -v, --verbose                  Tell more
+      -q, --quiet                    Tell only what matters
+          --color <WHEN>             When to use colour [default: auto] [possible values: auto, always,
+                                     never]
+      -h, --help                     Print help
+    ");
+}
+
+#[test]
+fn help_of_tags() {
+    assert_snapshot!(printed(&["tags", "--help"]), @"
+    Image tags that --tag can name: when each was deployed, by whom, and how that ended
+
+    Usage: catalog-deploy tags [OPTIONS] [RUNBOOK]
+
+    Arguments:
+      [RUNBOOK]  
 
     Options:
           --no-input        Never ask; a gate that is not answered beforehand ends the run with 5
@@ -197,7 +231,7 @@ fn help_of_restore() {
       -q, --quiet           Tell only what matters
           --color <WHEN>    When to use colour [default: auto] [possible values: auto, always, never]
       -h, --help            Print help
-    "#);
+    ");
 }
 
 #[test]
@@ -243,25 +277,52 @@ fn help_of_history() {
 
 #[test]
 fn help_of_show() {
-    assert_snapshot!(printed(&["show", "--help"]), @r#"
+    assert_snapshot!(printed(&["show", "--help"]), @"
     One run's report
 
     Usage: catalog-deploy show [OPTIONS] <RUN>
 
     Arguments:
-      <RUN>  
+      <RUN>
+              
 
     Options:
-          --format <FORMAT>  [default: text] [possible values: text, markdown, json]
-          --no-input         Never ask; a gate that is not answered beforehand ends the run with 5
-          --json             Events as JSON, one object a line, on stdout
-      -C, --checkout <DIR>   Where the infrastructure repository is checked out
-          --config <FILE>    Configuration to use instead of the one in the home directory
-      -v, --verbose          Tell more
-      -q, --quiet            Tell only what matters
-          --color <WHEN>     When to use colour [default: auto] [possible values: auto, always, never]
-      -h, --help             Print help
-    "#);
+          --format <FORMAT>
+              Possible values:
+              - text
+              - markdown
+              - json
+              - incident: What whoever takes over has to know, as Markdown
+              
+              [default: text]
+
+          --no-input
+              Never ask; a gate that is not answered beforehand ends the run with 5
+
+          --json
+              Events as JSON, one object a line, on stdout
+
+      -C, --checkout <DIR>
+              Where the infrastructure repository is checked out
+
+          --config <FILE>
+              Configuration to use instead of the one in the home directory
+
+      -v, --verbose
+              Tell more
+
+      -q, --quiet
+              Tell only what matters
+
+          --color <WHEN>
+              When to use colour
+              
+              [default: auto]
+              [possible values: auto, always, never]
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use std::process::Command;
 
 use catalog_deploy::cli::args::Cli;
 use catalog_deploy::cli::settings::Settings;
+use catalog_deploy::facts::Check;
 use catalog_deploy::rehearsal::Fault;
 use clap::{CommandFactory, Parser};
 
@@ -118,6 +119,13 @@ fn every_kind_of_step_is_named() {
     }
 }
 
+#[test]
+fn every_override_is_in_the_table_of_checks() {
+    for check in Check::ALL {
+        assert!(README.contains(&format!("`--override {check}=REASON`")), "{check} is not in the README");
+    }
+}
+
 /// Values that `kind` may have, anywhere in the schema.
 fn gather(schema: &serde_json::Value, kinds: &mut BTreeSet<String>) {
     if let Some(kind) = schema.pointer("/properties/kind/const").and_then(serde_json::Value::as_str) {
@@ -202,7 +210,8 @@ fn in_code() -> (BTreeSet<(String, String)>, BTreeSet<String>) {
             let made = ["Outcome::new(", "End::new(", " end("];
             for rest in made.iter().flat_map(|made| text.split(made).skip(1)) {
                 let mut arguments = rest.split(',').map(str::trim);
-                let (code, reason) = (arguments.next().unwrap(), arguments.next().unwrap());
+                let (code, reason) = (arguments.next().unwrap(), arguments.next().unwrap_or_default());
+                let reason = reason.split(')').next().unwrap();
                 if let (Ok(_), Some(reason)) = (code.parse::<u8>(), literal(reason)) {
                     pairs.insert((code.to_owned(), reason.to_owned()));
                 }

@@ -148,7 +148,7 @@ fn prod_reads_as_a_document() {
 
     - It gives back; there is nothing to take back.
 
-    ### 13. Unpause the refreshes once the new scheduler sends heartbeats
+    ### 13. Unpause the refreshes after the first heartbeat
 
     Unpauses the DAGs that this run paused, and no other (see step 9). What somebody else has changed meanwhile is left alone. Waits first, 15m at most, until a scheduler newer than the apply beats.
 

@@ -29,7 +29,15 @@ fn a_secret_that_cannot_be_read_is_named_with_its_source() {
         told.push_str(&(last[9..].replace(&place.display().to_string(), "PLACE") + "\n"));
     }
     assert_eq!(stage.mutations(), [] as [&str; 0]);
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @"
+    publish: GitHub: GET /repos/WordPress/openverse/releases: could not read the secret [github] token: the variable NO_SUCH_VARIABLE is not set; look at [github] token in PLACE/config.toml
+    publish: GitHub: GET /repos/WordPress/openverse/releases: could not read the secret [github] token: `sh` failed (exit status: 3): not logged in; look at [github] token in PLACE/config.toml
+    publish: GitHub: GET /repos/WordPress/openverse/releases: could not read the secret [github] token: could not run `no-such-program`: No such file or directory (os error 2); look at [github] token in PLACE/config.toml
+    publish: GitHub: GET /repos/WordPress/openverse/releases: could not read the secret [github] token: the command is empty; look at [github] token in PLACE/config.toml
+    publish: GitHub: GET /repos/WordPress/openverse/releases: could not read the secret [github] token: it is empty; look at [github] token in PLACE/config.toml
+    publish: GitHub: GET /repos/WordPress/openverse/releases: could not read the secret [github] token: it is empty; look at [github] token in PLACE/config.toml
+    publish: GitHub: GET /repos/WordPress/openverse/releases: could not read the secret [github] token: PLACE/absent: No such file or directory (os error 2); look at [github] token in PLACE/config.toml
+    ");
 }
 
 #[test]

@@ -195,12 +195,22 @@ fn what_cannot_be_told_is_inconclusive_only_after_the_soak() {
     let refused =
         Reading { sentry: Some(Err(unread(Cause::Unauthorized("not configured".into())))), ..reading.clone() };
     check(&refused, &expected, "not configured");
-    check(&reading, &Expected { version: None, ..expected.clone() }, "AIRFLOW_VERSION");
+    check(&reading, &Expected { version: None, ..expected.clone() }, "which version the image holds");
     let mut without = expected.clone();
     without.baseline.as_mut().expect("baseline").sentry_issues = None;
     check(&reading, &without, "no list from before");
     let none = Reading { sentry: None, ..reading };
     assert!(judge(&none, &without).untold.is_empty(), "no Sentry in the runbook, nothing to tell");
+}
+
+#[test]
+fn an_airflow_that_does_not_answer_at_all_is_said_once() {
+    let (reading, expected) = well();
+    let dead = || unread(Cause::Unreachable("Connection refused".into()));
+    let reading = Reading { health: Err(dead()), version: Err(dead()), import_errors: Err(dead()), ..reading };
+    let verdict = judge(&reading, &expected);
+    assert_eq!(verdict.unwell.len(), 1, "{:?}", verdict.unwell);
+    assert!(verdict.unwell[0].starts_with("Airflow cannot be read: "), "{:?}", verdict.unwell);
 }
 
 #[test]
