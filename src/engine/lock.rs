@@ -74,8 +74,8 @@ impl Run<'_> {
                 }
                 Tried::Adopted(state) => {
                     self.lock_seen_at(asked);
-                    self.finish_lock(StepResult::Satisfied)?;
                     self.saw(LOCK_STEP, Evidence::verified(format!("{reference} is held by run {}", state.record.run)));
+                    self.finish_lock(StepResult::Satisfied)?;
                     let over = self.recorder.state().took_over.is_some();
                     return if over { self.rename_lock().await } else { Ok(()) };
                 }
