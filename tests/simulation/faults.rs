@@ -44,7 +44,7 @@ fn each_kth_operation_fails_and_nothing_is_lost() {
             let scenario = with(Some((at, Mishap::Fails { full, from_then_on })), false);
             let played = play(&scenario, 1, false);
             assert!(played.violations.is_empty(), "{:?} {at} fails: {:#?}", ops[at], played.violations);
-            let End::Ended(outcome) = &played.ends[0].1 else { continue };
+            let End::Ended(outcome) = &played.ends[0].2 else { continue };
             // A run whose disk stays broken cannot be a success, unless all that was left to write is that it is over:
             // two records, a write and a sync each.
             assert!(!from_then_on || outcome.exit != 0 || at + 4 >= ops.len(), "{:?} {at}: {outcome:?}", ops[at]);
@@ -61,7 +61,7 @@ fn a_process_that_dies_at_any_operation_loses_nothing() {
                 let played = play(&with(Some((at, Mishap::Dies(moment))), power), at as u64, false);
                 let how = format!("{:?} {at} {moment:?}, power cut: {power}", ops[at]);
                 assert!(played.violations.is_empty(), "{how}: {:#?}", played.violations);
-                assert_eq!(played.ends[0].1, End::Died, "{how}");
+                assert_eq!(played.ends[0].2, End::Died, "{how}");
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use catalog_deploy::facts::{Override, Parameters, Subject};
+use catalog_deploy::facts::{Check, Override, Parameters, Subject};
 
 use crate::disk::{Mishap, Moment};
 use crate::rng::Rng;
@@ -11,6 +11,10 @@ use crate::world::airflow::REFRESHES;
 use crate::world::{Event, OLD, OLDER, World};
 
 pub const RUNBOOK: &str = include_str!("../../runbooks/prod.toml");
+
+/// Services, by the names of their requests, and the check that can do without.
+pub const SERVICES: [(&str, Check); 4] =
+    [("Airflow", Check::Airflow), ("registry", Check::Registry), ("GitHub", Check::Github), ("remote", Check::Lock)];
 
 /// How the person at the laptop answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +29,8 @@ pub enum Command {
     Deploy,
     Resume,
     Restore,
+    /// A run that goes back to what ran before, and takes over the open one.
+    RollBack,
 }
 
 /// Something done to the laptop or its process, when its future was polled so often.
@@ -83,6 +89,11 @@ pub struct Scenario {
     pub skew: i64,
     /// Our account may read Airflow's audit log.
     pub audit: bool,
+    /// Whoever is there is asked where an answer is missing, and offered a rollback.
+    pub attended: bool,
+    pub never_boots: bool,
+    pub idle: bool,
+    pub dead_before: bool,
     pub processes: Vec<Process>,
 }
 
@@ -98,6 +109,10 @@ impl Scenario {
             boot: 90_000,
             skew: 0,
             audit: true,
+            attended: false,
+            never_boots: false,
+            idle: false,
+            dead_before: false,
             processes: vec![Process::quiet(Command::Deploy)],
         }
     }
@@ -127,7 +142,43 @@ impl Scenario {
             it.failures.push(u8::try_from(rng.below(5)).unwrap());
         }
         it.processes = Self::processes(rng);
+        if rng.percent(40) {
+            it.bad_day(rng);
+        }
         it
+    }
+
+    /// Services do not answer, the new version does not come up, someone goes back.
+    fn bad_day(&mut self, rng: &mut Rng) {
+        self.attended = rng.percent(50);
+        for (service, check) in SERVICES {
+            if !rng.percent(35) {
+                continue;
+            }
+            let from = if rng.percent(50) { 0 } else { rng.between(1_000, 400_000) };
+            self.events.push((from, Event::Down(service)));
+            if rng.percent(50) {
+                self.events.push((from + rng.between(30_000, 1_800_000), Event::Up(service)));
+            }
+            if rng.percent(60) {
+                self.parameters.overrides.push(Override { subject: Subject::Check { check }, reason: "it is down".into() });
+            }
+        }
+        self.never_boots = rng.percent(30);
+        self.idle = rng.percent(15);
+        self.dead_before = rng.percent(30);
+        for _ in 0..2 {
+            if rng.percent(50) {
+                let at = usize::try_from(rng.below(self.processes.len() as u64)).unwrap() + 1;
+                let number = i64::try_from(at).unwrap();
+                self.processes.insert(at, Process { command: Command::RollBack, ..Self::process(rng, number) });
+            }
+        }
+    }
+
+    /// What a rollback of this scenario is asked for.
+    pub fn back(&self) -> Parameters {
+        Parameters { tag: Some(OLD.into()), ..self.parameters.clone() }
     }
 
     fn refreshes(&mut self, rng: &mut Rng) {
@@ -246,6 +297,9 @@ impl Scenario {
         world.terraform.drifted = self.drifted;
         world.terraform.failures = self.failures.clone();
         world.tagging_fails = self.tagging_fails;
+        world.terraform.never_boots = self.never_boots;
+        world.terraform.idle = self.idle;
+        world.terraform.dead_before = self.dead_before;
         for (at, event) in &self.events {
             world.later(*at, event.clone());
         }

@@ -94,7 +94,7 @@ fn without_trouble_it_deploys() {
     let played = play(&Scenario::plain().with_refreshes(), 1, true);
     eprintln!("{}", played.story);
     assert!(played.violations.is_empty(), "{:#?}", played.violations);
-    let crate::driver::End::Ended(outcome) = &played.ends[0].1 else { panic!("{:?}", played.ends) };
+    let crate::driver::End::Ended(outcome) = &played.ends[0].2 else { panic!("{:?}", played.ends) };
     assert_eq!(outcome.exit, 0, "{outcome:?}");
 }
 

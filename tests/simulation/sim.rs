@@ -169,6 +169,7 @@ impl Sim {
             self.dies(&format!("#{number} {what}, before it took effect"));
         }
         self.alive().await;
+        let fault = if self.state().world.down.contains(service) { Fault::Unreachable } else { fault };
         let lost = match fault {
             Fault::Refused => Some(Cause::Rejected { status: 409, message: "not now".into() }),
             Fault::Unreachable => Some(Cause::Unreachable("connection refused".into())),

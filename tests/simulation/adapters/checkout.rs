@@ -20,6 +20,11 @@ use crate::world::infra::{FILE, REFERENCE, Repo, literals, rest};
 use crate::world::{World, infra};
 
 impl Hands {
+    /// Over the network, to the infrastructure remote.
+    async fn remote<T>(&self, what: &str, writes: bool, effect: impl FnOnce(&mut World) -> Answer<T>) -> Result<T> {
+        self.0.request("remote", what.to_owned(), writes, effect).await
+    }
+
     async fn git<T>(&self, what: &str, writes: bool, effect: impl FnOnce(&mut World) -> Answer<T>) -> Result<T> {
         self.0.request("git", what.to_owned(), writes, effect).await
     }
@@ -35,7 +40,7 @@ impl CheckoutRead for Hands {
         "/checkout".into()
     }
     async fn standing(&self) -> Result<Standing> {
-        let remote = self.git("the remote's main", false, |world| {
+        let remote = self.remote("the remote's main", false, |world| {
             let newest = world.repo.main.len() - 1;
             Ok(RemoteMain { commit: Repo::commit(newest), in_head: (world.repo.head == newest).then_some(true) })
         });
@@ -78,7 +83,7 @@ impl CheckoutRead for Hands {
         Ok(Arguments::Takes)
     }
     async fn remote_branch(&self, branch: &str) -> Result<Option<String>> {
-        self.git(&format!("ls-remote {branch}"), false, |world| {
+        self.remote(&format!("ls-remote {branch}"), false, |world| {
             Ok(match branch {
                 "main" => Some(Repo::commit(world.repo.main.len() - 1)),
                 branch => world.repo.branches.get(branch).map(|_| format!("head-of-{branch}")),
@@ -87,20 +92,37 @@ impl CheckoutRead for Hands {
         .await
     }
     async fn remote_file(&self, branch: &str, _: &str) -> Result<Option<Vec<u8>>> {
-        self.git(&format!("fetch {branch}"), false, |world| Ok(of_branch(&world.repo, branch))).await
+        self.remote(&format!("fetch {branch}"), false, |world| Ok(of_branch(&world.repo, branch))).await
     }
     async fn remote_attribute(&self, branch: &str, at: &Location) -> Result<Option<Attribute>> {
-        self.git(&format!("fetch {branch}"), false, |world| {
+        self.remote(&format!("fetch {branch}"), false, |world| {
             of_branch(&world.repo, branch).map(|bytes| attribute(&bytes, at)).transpose()
         })
         .await
     }
     async fn literals_in_history(&self, _: &str, _: &Location, _: usize) -> Result<Vec<Landed>> {
-        self.git("log", false, |_| Ok(Vec::new())).await
+        self.git("log", false, |world| {
+            let landed = |(index, file): (usize, &Vec<u8>)| Landed {
+                at: infra::moment(-3_600_000 + i64::try_from(index).unwrap()),
+                by: "grace".into(),
+                literal: literals(file).0,
+            };
+            let older = Landed {
+                at: infra::moment(-7_200_000),
+                by: "grace".into(),
+                literal: format!("\"{}\"", crate::world::OLDER),
+            };
+            Ok(world.repo.main.iter().enumerate().rev().map(landed).chain([older]).collect())
+        })
+        .await
     }
     async fn output(&self, argv: &[String]) -> Result<Vec<u8>> {
         let json = argv.iter().any(|word| word == "-json");
+        let pull = argv.iter().any(|word| word == "pull");
         self.git(&argv.join(" "), false, |world| {
+            if pull {
+                return Ok(serde_json::json!({"version": 4, "serial": world.terraform.serial}).to_string().into_bytes());
+            }
             let tags: Vec<&String> = world.terraform.instance.iter().collect();
             let state = serde_json::json!({"values": {"root_module": {"child_modules": [{
                 "address": "module.catalog-airflow",
@@ -135,7 +157,7 @@ impl CheckoutWrite for Hands {
         self.child(&plan, traces, lines, stop).await
     }
     async fn push_version(&self, branch: &str, at: &Location, literal: &str, _: &str) -> Result<String> {
-        self.git(&format!("push {branch}"), true, |world| {
+        self.remote(&format!("push {branch}"), true, |world| {
             let main = world.repo.main.last().unwrap();
             let bytes = replace_attribute(main, &at.file, &at.block, &at.attribute, literal).unwrap();
             if world.repo.branches.get(branch).is_some_and(|there| *there != bytes) {
@@ -157,7 +179,7 @@ impl LockRead for Hands {
         Some(REFERENCE.into())
     }
     async fn holder(&self) -> Result<Option<LockState>> {
-        self.git("read the lock", false, |world| Ok(world.lock.clone())).await
+        self.remote("read the lock", false, |world| Ok(world.lock.clone())).await
     }
 }
 
@@ -172,7 +194,7 @@ impl LockWrite for Hands {
     /// As the real one: a lost answer is resolved by looking once more.
     async fn free(&self, commit: &str) -> Result<bool> {
         let freed = self
-            .git("free the lock", true, |world| {
+            .remote("free the lock", true, |world| {
                 let ours = world.lock.as_ref().is_some_and(|lock| lock.commit == commit);
                 if ours {
                     world.set_lock(Actor::Run(world.process), None);
@@ -197,7 +219,7 @@ impl Hands {
     async fn swap(&self, expected: Option<&str>, record: &LockRecord) -> Result<Taken> {
         let run = record.run.clone();
         let pushed = self
-            .git("push the lock", true, |world| {
+            .remote("push the lock", true, |world| {
                 match (&world.lock, expected) {
                     (None, None) => {}
                     (Some(held), Some(expected)) if held.commit == expected => {}

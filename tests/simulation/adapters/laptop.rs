@@ -140,12 +140,17 @@ pub struct Person {
     pub says: Says,
     /// How long each answer takes.
     pub thinks: Duration,
+    /// There to be asked what no flag may answer.
+    pub attended: bool,
 }
 
 #[async_trait]
 impl Prompt for Person {
     fn can_ask(&self) -> bool {
         self.says != Says::Nobody
+    }
+    fn attended(&self) -> bool {
+        self.attended && self.can_ask()
     }
     async fn ask(&self, question: &Question) -> std::result::Result<Option<Answer>, ServiceError> {
         if self.says == Says::Nobody {
@@ -167,6 +172,13 @@ impl Prompt for Person {
             return Ok(None);
         }
         self.sim.pause(self.thinks).await;
+        if text.contains("is unhealthy") {
+            self.sim.tell(&format!("the person rolls back: {text}"));
+            return Ok(Some(0));
+        }
+        if !text.contains("who did it") {
+            return Ok(None);
+        }
         let run = self.sim.state().world.run.clone();
         let state = stored(&self.sim, &run);
         let mut held = state.iter().flat_map(|state| &state.held).filter_map(|held| match &held.thing {

@@ -4,7 +4,7 @@ use super::{Case, Final, RULES};
 use crate::driver::End;
 use crate::scenario::Command;
 use crate::world::history::{Actor, Change, Happened};
-use crate::world::{FOREIGN, NEW, OLD};
+use crate::world::{Errand, FOREIGN, NEW, OLD};
 use catalog_deploy::engine::Outcome;
 
 const RUN: &str = "run-1";
@@ -21,6 +21,7 @@ fn by_us(change: Change, step: &str) -> Happened {
         slept: 0,
         flag: "false".into(),
         applying: false,
+        busy: Vec::new(),
     }
 }
 
@@ -71,7 +72,9 @@ fn last() -> Final {
 
 /// Names of the rules that are broken.
 fn broken(history: &[Happened], last: &Final) -> Vec<&'static str> {
-    let case = Case { run: RUN, target: NEW, history, last };
+    let errand = Errand { run: RUN.into(), target: NEW.into(), without: Vec::new(), may_kill: vec!["allowed".into()] };
+    let errands = [(1, errand)].into();
+    let case = Case { errands: &errands, history, last };
     RULES.iter().filter(|(_, rule)| rule(&case).is_some()).map(|(name, _)| *name).collect()
 }
 
@@ -154,6 +157,7 @@ fn every_rule_catches_what_it_is_for() {
         (13, vec![], open_run),
         (13, vec![], unreadable),
         (13, vec![], panicked),
+        (14, vec![Happened { at: 900_000, busy: vec![("flickr".into(), 1)], ..started(0) }, ended(0)], last()),
     ];
     let caught: std::collections::BTreeSet<usize> = cases.iter().map(|(index, ..)| *index).collect();
     assert_eq!(caught.len(), RULES.len(), "a rule without a history that breaks it");

@@ -4,13 +4,16 @@
 mod forged;
 mod rules;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::driver::{End, Played, stored};
-use crate::scenario::{Command, Scenario};
+use catalog_deploy::journal::runs::Runs;
+
+use crate::driver::{End, Played};
+use crate::scenario::{Command, SERVICES};
 use crate::sim::Sim;
-use crate::world::World;
 use crate::world::history::{Actor, Happened};
+use crate::world::{Errand, World};
 
 pub use rules::RULES;
 
@@ -30,7 +33,7 @@ pub struct Final {
     pub holder: Option<String>,
     pub instance: Option<String>,
     pub applying: bool,
-    pub last: Option<(Command, End)>,
+    pub last: Option<(u32, Command, End)>,
     /// Every process' end, in order, with its number.
     pub ends: Vec<(u32, Command, End)>,
     /// The journal says that nothing is left to be done.
@@ -41,14 +44,26 @@ pub struct Final {
     pub audit: bool,
 }
 
-pub fn judge(sim: &Arc<Sim>, scenario: &Scenario, ends: Vec<(Command, End)>) -> Played {
-    let run = sim.state().world.run.clone();
-    let state = stored(sim, &run);
+pub fn judge(sim: &Arc<Sim>, ends: Vec<(u32, Command, End)>) -> Played {
+    let runs = Runs::on(Arc::new(sim.disk.clone()), &sim.directory);
+    let (stored, _) = runs.all().unwrap_or_default();
     let mut guard = sim.state();
     let world: &mut World = &mut guard.world;
     let history = std::mem::take(&mut world.history);
+    let mut errands = std::mem::take(&mut world.errands);
+    // What was decided at the terminal is in the journal.
+    for errand in errands.values_mut() {
+        let state = stored.iter().map(|stored| &stored.state).find(|state| state.run == errand.run);
+        let decided = |check| state.is_some_and(|state| state.parameters.overridden(check).is_some());
+        errand.without.extend(SERVICES.iter().filter(|(_, check)| decided(*check)).map(|(service, _)| *service));
+    }
     let first_version = format!("\"{}\"", crate::world::OLD);
-    let readable = state.is_some() || !history.iter().any(|it| matches!(it.actor, Actor::Run(_)));
+    let changed = |run: &str| {
+        let by = |it: &Happened| matches!(it.actor, Actor::Run(by) if errands.get(&by).is_some_and(|it| it.run == run));
+        history.iter().any(by)
+    };
+    let known = |run: &str| stored.iter().any(|stored| stored.state.run == run);
+    let readable = errands.values().all(|errand| known(&errand.run) || !changed(&errand.run));
     let last = Final {
         flag: world.repo.flag(),
         version: world.repo.version(),
@@ -57,14 +72,16 @@ pub fn judge(sim: &Arc<Sim>, scenario: &Scenario, ends: Vec<(Command, End)>) -> 
         instance: world.terraform.instance.clone(),
         applying: world.terraform.running(),
         last: ends.last().cloned(),
-        ends: (1..).zip(&ends).map(|(number, (command, end))| (number, *command, end.clone())).collect(),
-        closed: state.as_ref().is_none_or(|state| state.closed.is_some()),
+        ends: ends.clone(),
+        // An older run that left its end open is overtaken; none may hold anything.
+        closed: stored.last().is_none_or(|newest| newest.state.closed.is_some())
+            && !stored.iter().any(|run| run.state.open()),
         readable,
         audit: !world.airflow.untold,
     };
+    let run = world.run.clone();
     drop(guard);
-    let target = scenario.parameters.tag.clone().unwrap_or_else(|| crate::world::NEW.into());
-    let case = Case { run: &run, target: &target, history: &history, last: &last };
+    let case = Case { errands: &errands, history: &history, last: &last };
     let violations =
         RULES.iter().filter_map(|(rule, broken)| broken(&case).map(|how| Violation { rule, how })).collect::<Vec<_>>();
     let journal = sim.disk.get(&sim.directory.join("runs").join(&run).join(catalog_deploy::journal::store::JOURNAL));
@@ -73,8 +90,27 @@ pub fn judge(sim: &Arc<Sim>, scenario: &Scenario, ends: Vec<(Command, End)>) -> 
 
 /// What a rule judges.
 pub struct Case<'a> {
-    pub run: &'a str,
-    pub target: &'a str,
+    /// What each process of ours was about.
+    pub errands: &'a BTreeMap<u32, Errand>,
     pub history: &'a [Happened],
     pub last: &'a Final,
+}
+
+impl<'a> Case<'a> {
+    pub fn is_ours(&self, run: &str) -> bool {
+        self.errands.values().any(|errand| errand.run == run)
+    }
+
+    /// What the process behind this was about; `None` where it is not ours.
+    pub fn errand(&self, it: &Happened) -> Option<&'a Errand> {
+        match it.actor {
+            Actor::Run(process) => self.errands.get(&process),
+            Actor::Other => None,
+        }
+    }
+
+    /// What the last process was about.
+    pub fn target(&self) -> &'a str {
+        self.errands.values().next_back().map_or(crate::world::NEW, |errand| errand.target.as_str())
+    }
 }

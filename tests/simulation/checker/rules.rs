@@ -9,7 +9,7 @@ use crate::world::history::{Actor, Change, Happened};
 
 type Rule = fn(&Case<'_>) -> Option<String>;
 
-pub const RULES: [(&str, Rule); 14] = [
+pub const RULES: [(&str, Rule); 15] = [
     ("no mutation without a durable intent", intent_first),
     ("no mutation without the lock", under_the_lock),
     ("at most one release", one_release),
@@ -24,6 +24,7 @@ pub const RULES: [(&str, Rule); 14] = [
     ("done means deployed", done_is_deployed),
     ("in the end nothing of ours is left", nothing_left),
     ("every process ends, and the run comes to rest", comes_to_rest),
+    ("no apply over a DAG that began to work before the last look", over_no_dag),
 ];
 
 /// A look at the lock may be this old when a request is begun, in milliseconds.
@@ -59,7 +60,11 @@ pub fn intent_first(case: &Case<'_>) -> Option<String> {
 
 pub fn under_the_lock(case: &Case<'_>) -> Option<String> {
     ours(case).find_map(|it| {
-        let held = it.holder.as_deref() == Some(case.run);
+        let held = it.holder.as_deref().is_some_and(|holder| case.is_ours(holder));
+        // Someone decided to continue without the remote.
+        if case.errand(it).is_some_and(|errand| errand.without.contains(&"remote")) {
+            return None;
+        }
         let gives_back = match &it.change {
             Change::Lock { .. } | Change::ApplyEnded { .. } => return None,
             // What is in this checkout is given back whoever deploys by now.
@@ -83,23 +88,28 @@ pub fn one_release(case: &Case<'_>) -> Option<String> {
 
 pub fn one_apply(case: &Case<'_>) -> Option<String> {
     let mut running = BTreeSet::new();
-    let mut complete = false;
+    // What runs by an apply of ours that was complete. Another tag is another run's.
+    let mut complete: Option<&str> = None;
+    let mut tags: BTreeMap<usize, &str> = BTreeMap::new();
     for it in case.history {
         match &it.change {
             // What somebody else applied over ours may be applied over again, after another yes.
-            Change::ApplyEnded { .. } if it.actor == Actor::Other => complete = false,
-            Change::ApplyStarted { child, .. } => {
+            Change::ApplyEnded { .. } if it.actor == Actor::Other => complete = None,
+            Change::ApplyStarted { child, tag } => {
                 if !running.is_empty() {
                     return Some(format!("apply {child} was started while {running:?} was at work"));
                 }
-                if complete {
+                if complete == Some(tag.as_str()) {
                     return Some(format!("apply {child} was started after one that was complete"));
                 }
                 running.insert(*child);
+                tags.insert(*child, tag);
             }
             Change::ApplyEnded { child, complete: whole, touched } => {
                 running.remove(child);
-                complete |= *whole && *touched;
+                if *whole && *touched {
+                    complete = tags.get(child).copied();
+                }
             }
             _ => {}
         }
@@ -109,8 +119,14 @@ pub fn one_apply(case: &Case<'_>) -> Option<String> {
 
 pub fn one_of_each(case: &Case<'_>) -> Option<String> {
     let approvals = ours(case).filter(|it| matches!(it.change, Change::Approved { .. })).count();
-    let pulls = ours(case).filter(|it| matches!(it.change, Change::PullOpened { .. })).count();
-    (approvals > 1 || pulls > 1).then(|| format!("{approvals} approvals and {pulls} pull requests"))
+    let mut pulls: BTreeMap<&str, usize> = BTreeMap::new();
+    for it in ours(case) {
+        if let Change::PullOpened { branch } = &it.change {
+            *pulls.entry(branch).or_default() += 1;
+        }
+    }
+    let twice = pulls.values().any(|count| *count > 1);
+    (approvals > 1 || twice).then(|| format!("{approvals} approvals and pull requests of {pulls:?}"))
 }
 
 /// Follows whose the flag's value is: `true` after our run set it, until anybody sets it otherwise.
@@ -157,7 +173,7 @@ pub fn only_ours(case: &Case<'_>) -> Option<String> {
                 theirs.insert(dag, it.at);
                 None
             }
-            Change::Lock { from: Some(from), .. } if mine && from != case.run => {
+            Change::Lock { from: Some(from), .. } if mine && !case.is_ours(from) => {
                 Some(format!("the lock of {from} was taken away"))
             }
             _ => None,
@@ -201,7 +217,7 @@ pub fn lock_last(case: &Case<'_>) -> Option<String> {
 
 /// Whether the world is another one by this: what was changed and put back as it was is not. What somebody writes into
 /// the file while a command of ours is at work on it goes with what that command did.
-fn net(history: &[Happened], mine: impl Fn(&&Happened) -> bool) -> bool {
+fn net(history: &[Happened], mine: impl Fn(&&Happened) -> bool + Copy) -> bool {
     let mut paused = BTreeSet::new();
     // What each attribute was at first, and what others made of it.
     let (mut versions, mut flags) = (BTreeSet::new(), BTreeSet::new());
@@ -212,7 +228,7 @@ fn net(history: &[Happened], mine: impl Fn(&&Happened) -> bool) -> bool {
                 if fine.is_empty() {
                     fine.insert(before);
                 }
-                if it.actor == Actor::Other && before != after {
+                if !mine(&it) && before != after {
                     fine.insert(after);
                 }
             }
@@ -230,27 +246,33 @@ fn net(history: &[Happened], mine: impl Fn(&&Happened) -> bool) -> bool {
     !file || !paused.is_empty()
 }
 
-/// Exit 3 says that nothing was changed.
+/// Exit 3 says that nothing was changed, by this run.
 pub fn refusals_are_clean(case: &Case<'_>) -> Option<String> {
     case.last.ends.iter().find_map(|(number, _, end)| {
         let End::Ended(outcome) = end else { return None };
+        let run = &case.errands.get(number)?.run;
         let after = |it: &Happened| matches!(it.actor, Actor::Run(by) if by > *number);
         let until = case.history.iter().position(after).unwrap_or(case.history.len());
         let history = &case.history[..until];
-        (outcome.exit == 3 && net(history, |it| matches!(it.actor, Actor::Run(_))))
+        let mine = |it: &&Happened| case.errand(it).is_some_and(|errand| errand.run == *run);
+        (outcome.exit == 3 && net(history, mine))
             .then(|| format!("process {number} says \"{}\": {history:?}", outcome.message))
     })
 }
 
+/// Of the last process that says so: others have deployed over earlier ones since, and so may a run of ours.
 pub fn done_is_deployed(case: &Case<'_>) -> Option<String> {
-    let mut ends = case.last.ends.iter();
-    let done = ends.any(|(_, command, end)| {
+    let done = case.last.ends.iter().rfind(|(_, command, end)| {
         matches!(end, End::Ended(outcome) if matches!(outcome.exit, 0 | 7) && *command != Command::Restore)
     });
-    let deployed = ours(case).any(|it| matches!(&it.change, Change::ApplyEnded { complete: true, .. }));
-    // A tag that runs already needs no apply; others may have deployed over ours since.
-    (done && !deployed && case.last.instance.as_deref() != Some(case.target))
-        .then(|| format!("{:?} runs", case.last.instance))
+    let (number, ..) = done?;
+    let errand = case.errands.get(number)?;
+    let of_run = |it: &&Happened| case.errand(it).is_some_and(|other| other.run == errand.run);
+    let deployed =
+        ours(case).filter(of_run).any(|it| matches!(&it.change, Change::ApplyEnded { complete: true, .. }));
+    // A tag that runs already needs no apply.
+    (!deployed && case.last.instance.as_deref() != Some(&errand.target))
+        .then(|| format!("{:?} runs, not {}", case.last.instance, errand.target))
 }
 
 pub fn nothing_left(case: &Case<'_>) -> Option<String> {
@@ -275,18 +297,18 @@ pub fn nothing_left(case: &Case<'_>) -> Option<String> {
     if last.flag == "true" && flag {
         return Some("the flag is still true".into());
     }
-    if last.holder.as_deref() == Some(case.run) {
+    if last.holder.as_deref().is_some_and(|holder| case.is_ours(holder)) {
         return Some("the lock is still ours".into());
     }
     if last.applying {
         return Some("an apply is at work".into());
     }
     let touched = ours(case).any(|it| matches!(it.change, Change::ApplyEnded { touched: true, .. }));
-    let wanted = format!("\"{}\"", case.target);
+    let wanted = format!("\"{}\"", case.target());
     (!touched
         && last.version == wanted
         && last.version != last.first_version
-        && last.instance.as_deref() != Some(case.target))
+        && last.instance.as_deref() != Some(case.target()))
     .then(|| format!("{wanted} is in the checkout, and was never applied"))
 }
 
@@ -300,4 +322,18 @@ pub fn comes_to_rest(case: &Case<'_>) -> Option<String> {
         return Some("the journal of a run that changed the world cannot be read".into());
     }
     (!case.last.closed).then(|| format!("the last of all: {:?}", case.last.last))
+}
+
+/// Running DAGs are looked at again after the yes to the plan. What began to work well before the apply was seen, unless no
+/// one could ask Airflow.
+pub fn over_no_dag(case: &Case<'_>) -> Option<String> {
+    ours(case).filter(|it| matches!(it.change, Change::ApplyStarted { .. })).find_map(|it| {
+        let errand = case.errand(it)?;
+        if errand.without.contains(&"Airflow") {
+            return None;
+        }
+        let seen = it.at - it.on_its_way - FRESH - READS_FIRST - it.slept;
+        let killed = it.busy.iter().find(|(dag, since)| *since < seen && !errand.may_kill.contains(dag));
+        killed.map(|(dag, since)| format!("{dag} works since {since}, and the apply began at {}", it.at))
+    })
 }

@@ -16,6 +16,8 @@ pub struct Airflow {
     /// It was asked for, and not told.
     pub untold: bool,
     pub runs: Vec<DagRun>,
+    /// Since when each DAG has a task at work.
+    working: BTreeMap<String, i64>,
     pub tasks: Vec<TaskInstance>,
     pub version: String,
     /// When the instance answers (`None`: there is none), and its scheduler beats from then on.
@@ -37,6 +39,7 @@ impl Airflow {
             dags,
             pauses,
             runs: Vec::new(),
+            working: BTreeMap::new(),
             tasks: Vec::new(),
             version: "2.9.3".into(),
             up_from,
@@ -65,6 +68,9 @@ impl Airflow {
             return;
         }
         let refresh = REFRESHES.contains(&dag);
+        if !refresh {
+            self.working.entry(dag.to_owned()).or_insert(now);
+        }
         let run_id = format!("scheduled__{now}");
         let (task_id, operator, state) =
             if refresh { ("wait", "HttpSensor", "up_for_reschedule") } else { ("work", "PythonOperator", "running") };
@@ -80,16 +86,24 @@ impl Airflow {
     }
 
     pub fn end(&mut self, dag: &str) {
+        self.working.remove(dag);
         self.runs.retain(|run| run.dag_id != dag);
         self.tasks.retain(|task| task.dag_id != dag);
     }
 
     /// The sensor is through, and the task behind it works.
-    pub fn moves_on(&mut self, dag: &str) {
+    pub fn moves_on(&mut self, dag: &str, now: i64) {
+        if self.tasks.iter().any(|task| task.dag_id == dag) {
+            self.working.entry(dag.to_owned()).or_insert(now);
+        }
         for task in self.tasks.iter_mut().filter(|task| task.dag_id == dag) {
             task.operator = Some("PythonOperator".into());
             task.state = "running".into();
         }
+    }
+
+    pub fn busy(&self) -> Vec<(String, i64)> {
+        self.working.iter().map(|(dag, since)| (dag.clone(), *since)).collect()
     }
 
     pub fn activity(&self) -> Activity {

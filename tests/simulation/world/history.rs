@@ -69,4 +69,6 @@ pub struct Happened {
     pub flag: String,
     /// An apply was at work.
     pub applying: bool,
+    /// DAGs with a task at work, which an apply would kill, and since when.
+    pub busy: Vec<(String, i64)>,
 }

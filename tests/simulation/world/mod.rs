@@ -9,7 +9,7 @@ pub mod history;
 pub mod infra;
 pub mod terraform;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use catalog_deploy::adapters::lock::LockState;
 use catalog_deploy::adapters::registry::Manifest;
@@ -49,6 +49,21 @@ pub enum Event {
     DraftRenamed,
     RecorderKilled,
     FlagByHand(String),
+    /// A service of this name answers no one from now on.
+    Down(&'static str),
+    Up(&'static str),
+}
+
+/// What a process of ours is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Errand {
+    pub run: String,
+    /// The tag that its run deploys.
+    pub target: String,
+    /// It may continue without an answer of these services.
+    pub without: Vec<&'static str>,
+    /// DAGs whose tasks it may kill.
+    pub may_kill: Vec<String>,
 }
 
 pub struct World {
@@ -65,8 +80,12 @@ pub struct World {
     pub lock_changed: i64,
     pub locks_made: u64,
     pub history: Vec<Happened>,
-    /// Our run's id, once it has one.
+    /// The id of our run at work, once it has one.
     pub run: String,
+    /// What each process of ours was about.
+    pub errands: BTreeMap<u32, Errand>,
+    /// Services that do not answer.
+    pub down: BTreeSet<&'static str>,
     /// The process at work.
     pub process: u32,
     /// Steps whose intent is durable and has no durable outcome, as of the moment.
@@ -97,6 +116,8 @@ impl World {
             locks_made: 0,
             history: Vec::new(),
             run: String::new(),
+            errands: BTreeMap::new(),
+            down: BTreeSet::new(),
             process: 0,
             intents: Vec::new(),
             sent: 0,
@@ -126,8 +147,13 @@ impl World {
         told
     }
 
-    /// Nobody but us does anything any more; children of ours go on.
+    /// Nobody but us does anything any more; children of ours go on. What was broken is repaired.
     pub fn calm(&mut self) {
+        self.down.clear();
+        self.terraform.never_boots = false;
+        if self.terraform.instance.is_some() && self.airflow.up_from.is_none_or(|from| from > self.now) {
+            self.airflow.up_from = Some(self.now);
+        }
         self.queue.retain(|_, event| {
             matches!(
                 event,
@@ -153,7 +179,7 @@ impl World {
             Event::Child { child, stage } => self.child(child, stage),
             Event::DagStarts(dag) => self.airflow.start(&dag, self.now),
             Event::DagEnds(dag) => self.airflow.end(&dag),
-            Event::RefreshMovesOn(dag) => self.airflow.moves_on(&dag),
+            Event::RefreshMovesOn(dag) => self.airflow.moves_on(&dag, self.now),
             Event::OtherPauses(dag) => self.other_sets(&dag, true),
             Event::OtherUnpauses(dag) => self.other_sets(&dag, false),
             Event::MainMoves => self.repo.main_moves(),
@@ -180,6 +206,8 @@ impl World {
             }
             Event::DraftRenamed => self.github.rename_draft(),
             Event::RecorderKilled => self.terraform.recorder_killed(),
+            Event::Down(service) => drop(self.down.insert(service)),
+            Event::Up(service) => drop(self.down.remove(service)),
             Event::FlagByHand(literal) => self.write(Actor::Other, self.repo.with_flag(&literal)),
         }
     }
@@ -222,6 +250,7 @@ impl World {
             slept: if self.now - self.woke.0 < 60_000 { self.woke.1 } else { 0 },
             flag: self.repo.flag(),
             applying: self.terraform.running(),
+            busy: self.airflow.busy(),
         });
     }
 }

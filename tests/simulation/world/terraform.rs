@@ -31,7 +31,13 @@ pub struct Saved {
 }
 
 pub struct Terraform {
-    serial: u64,
+    pub serial: u64,
+    /// An instance of the new version never answers.
+    pub never_boots: bool,
+    /// The next apply ends with exit 0 and does nothing.
+    pub idle: bool,
+    /// Airflow answers no one until a new instance was made.
+    pub dead_before: bool,
     /// The tag that the instance runs; `None`: destroyed.
     pub instance: Option<String>,
     pub user_data: String,
@@ -50,6 +56,9 @@ impl Terraform {
     pub fn new() -> Self {
         Self {
             serial: 1,
+            never_boots: false,
+            idle: false,
+            dead_before: false,
             instance: Some(super::OLD.into()),
             user_data: super::OLD.into(),
             drifted: false,
@@ -165,6 +174,9 @@ impl World {
             return self.child_ends(index, 130, "Interrupt received");
         }
         let plan = self.terraform.children[index].plan.clone();
+        if stage == 0 && std::mem::take(&mut self.terraform.idle) {
+            return self.child_ends(index, 0, "Apply complete!");
+        }
         match stage {
             0 if self.terraform.holder.is_some() => {
                 return self.child_ends(index, 1, "Error: Error acquiring the state lock");
@@ -187,8 +199,12 @@ impl World {
             3 => {
                 self.say(index, "terraform_data.instance: Creating...");
                 self.airflow.version = if plan.tag == super::NEW { "2.10.1".into() } else { "2.9.3".into() };
-                self.airflow.up_from = Some(self.now + self.terraform.boot);
+                let never = self.terraform.never_boots && plan.tag == super::NEW;
+                self.airflow.up_from = (!never).then_some(self.now + self.terraform.boot);
                 self.terraform.instance = Some(plan.tag);
+                if std::mem::take(&mut self.terraform.dead_before) {
+                    self.down.remove("Airflow");
+                }
                 self.touch(index);
             }
             _ => return self.child_ends(index, 0, "Apply complete!"),
