@@ -197,6 +197,9 @@ pub struct EndFinding {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Adoption {
     pub run: String,
+    /// Runs that this one had taken over itself, the newest first: what they left may still carry their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<String>,
     /// When that run began, or the one that it had taken over itself.
     pub began: Timestamp,
     /// In the order in which they were taken.

@@ -3,7 +3,7 @@
 //! `observe` gets readers only. `act` gets an [`Act`], whose one way to change the world is [`Act::change`]: intent,
 //! fsync, effect, outcome, fsync. After `act` the engine observes again and goes on only when the step is satisfied.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -234,8 +234,8 @@ pub struct Look<'a> {
     pub did: bool,
     /// A private directory of this run (0700) for plan files and children's output.
     pub workspace: &'a Path,
-    /// The directory of the run that this one has taken over, where its children left their traces.
-    pub adopted: Option<&'a Path>,
+    /// Directories of the runs that this one has taken over, where their children left their traces; the newest first.
+    pub adopted: &'a [PathBuf],
     /// When the run began (or the one that it has taken over), by this machine's clock.
     pub began: jiff::Timestamp,
     /// When the deploy ended, or this process began where that is later: all waits for what the deploy restarted count

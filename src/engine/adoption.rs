@@ -15,7 +15,6 @@ use crate::journal::status::{LOCK_STEP, RunState};
 use crate::plan::{Plan, PlannedStep};
 use crate::step::{Trouble, Undo};
 
-use super::doubt::applies;
 use super::run::Run;
 
 /// The open run, whose journal this process keeps open so that no other one continues with it.
@@ -34,13 +33,14 @@ impl Adopting {
         &self.state.run
     }
 
-    pub(super) fn directory(&self) -> &PathBuf {
-        &self.directory
+    /// Whether that is the run, or one that it had taken over itself.
+    fn knows(&self, run: &str) -> bool {
+        self.state.run == run || self.state.predecessors.iter().any(|other| other == run)
     }
 
-    /// A deploy of the open run that may still be under way.
-    fn deploy_in_doubt(&self) -> bool {
-        self.state.unsettled_apply().is_some()
+    /// Whether something that this step began may still be under way.
+    fn in_doubt(&self, step: &str) -> bool {
+        self.state.in_doubt().iter().any(|other| other == step) || self.state.unsettled_apply() == Some(step)
     }
 
     /// Writes into the other run's journal who has it now. Best effort: this run's own journal says so as well.
@@ -62,6 +62,7 @@ pub fn adoption(state: &RunState) -> Adoption {
     let effects = state.effects.iter().filter(|(_, effect)| holds(&effect.step));
     Adoption {
         run: state.run.clone(),
+        before: state.predecessors.clone(),
         began: state.began(),
         held: state.held.clone(),
         effects: effects
@@ -112,8 +113,8 @@ impl Run<'_> {
     pub(super) fn is_ours(&self, run: &str) -> bool {
         let state = self.recorder.state();
         state.run == run
-            || state.took_over.as_ref().is_some_and(|(other, _)| other == run)
-            || self.adopting.as_ref().is_some_and(|adopting| adopting.run() == run)
+            || state.predecessors.iter().any(|other| other == run)
+            || self.adopting.as_ref().is_some_and(|adopting| adopting.knows(run))
     }
 
     /// Says what will be taken over, and waits for whatever the open run has left running: while its deploy is under way
@@ -126,8 +127,7 @@ impl Run<'_> {
         for held in state.held.iter().filter(|held| !matches!(held.thing, Thing::Lock { .. })) {
             self.saw(LOCK_STEP, Evidence::verified(format!("takes over {held}; restores it after the deploy")));
         }
-        let deploys = |planned: &&PlannedStep| applies(planned) && adopting.deploy_in_doubt();
-        for planned in self.plan.steps.iter().filter(deploys) {
+        for planned in self.plan.steps.iter().filter(|planned| adopting.in_doubt(&planned.head.id)) {
             self.wait_for_children(planned, adopting).await.map_err(|trouble| (planned.head.id.clone(), trouble))?;
         }
         Ok(())
@@ -138,7 +138,7 @@ impl Run<'_> {
         let since = clock.now();
         loop {
             let mut glance = self.glance(planned, since);
-            glance.in_directory(adopting.directory());
+            glance.in_directory(&adopting.directory);
             let Some(wait) = planned.step.under_way(glance.look()).await? else { return Ok(()) };
             let deadline = since + clock.scaled(wait.at_most);
             if clock.now() >= deadline {

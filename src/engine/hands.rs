@@ -77,10 +77,8 @@ impl Run<'_> {
         let emit = Box::new(move |event| recorder.tell(event));
         let id = &planned.head.id;
         let (in_doubt, open, did) = (state.in_doubt(), state.open_effects(id), state.did(id));
-        let adopted = match &state.took_over {
-            Some((run, _)) => self.workspace.parent().map(|runs| runs.join(run)),
-            None => None,
-        };
+        let runs = self.workspace.parent();
+        let adopted = runs.iter().flat_map(|runs| state.predecessors.iter().map(|run| runs.join(run))).collect();
         let (restarted, workspace) = (self.restarted(), self.workspace.clone());
         Glance { run: self, step: id, in_doubt, open, did, state, since, restarted, workspace, adopted, emit, lines }
     }
@@ -97,7 +95,7 @@ pub(super) struct Glance<'g> {
     since: Timestamp,
     restarted: Timestamp,
     workspace: PathBuf,
-    adopted: Option<PathBuf>,
+    adopted: Vec<PathBuf>,
     emit: Box<dyn Fn(Event) + Send + Sync>,
     lines: LineSink,
 }
@@ -123,7 +121,7 @@ impl Glance<'_> {
             open: &self.open,
             did: self.did,
             workspace: &self.workspace,
-            adopted: self.adopted.as_deref(),
+            adopted: &self.adopted,
             began: self.state.began(),
             restarted: self.restarted,
             since: self.since,

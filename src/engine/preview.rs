@@ -243,7 +243,7 @@ impl Preview<'_> {
             open: &[],
             did: false,
             workspace: &self.workspace,
-            adopted: None,
+            adopted: &[],
             began: self.readers.clock.now(),
             restarted: self.readers.clock.now(),
             since: self.readers.clock.now(),

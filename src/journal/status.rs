@@ -117,6 +117,8 @@ pub struct RunState {
     asked: Option<Question>,
     /// The run whose obligations this one has taken over, and when that one began.
     pub took_over: Option<(String, Timestamp)>,
+    /// That run, and those that it had taken over itself; the newest first.
+    pub predecessors: Vec<String>,
     /// With what was overridden since.
     pub parameters: Parameters,
     pub heads: Vec<StepHead>,
@@ -204,6 +206,7 @@ impl RunState {
             approvals: Vec::new(),
             asked: None,
             took_over: None,
+            predecessors: Vec::new(),
             parameters: parameters.clone(),
             heads: steps.clone(),
             steps: steps.iter().map(|head| (head.id.clone(), StepState::Idle)).collect(),
@@ -306,6 +309,7 @@ impl RunState {
             self.facts.baseline.clone_from(&adoption.baseline);
         }
         self.took_over = Some((adoption.run.clone(), adoption.began));
+        self.predecessors = [vec![adoption.run.clone()], adoption.before.clone()].concat();
         Ok(())
     }
 

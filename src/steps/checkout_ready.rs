@@ -114,26 +114,32 @@ async fn read(look: &Look<'_>, infrastructure: &Infrastructure) -> Result<Readin
 /// The tag of the last deploy's bump, where that is all that the checkout differs by: a deploy leaves the version in the
 /// checkout, and until its pull request is merged nothing else says what runs. Whoever has to go back in the night
 /// must not have to undo it first, for a checkout at main's version would plan from there.
-async fn unmerged_bump(look: &Look<'_>, infrastructure: &Infrastructure, dirty: &[String]) -> Option<String> {
+async fn unmerged_bump(
+    look: &Look<'_>,
+    infrastructure: &Infrastructure,
+    dirty: &[String],
+) -> Result<Option<String>, Trouble> {
     let at = Location::from(&infrastructure.version);
     if dirty != [at.file.clone()] {
-        return None;
+        return Ok(None);
     }
     let checkout = &look.readers.checkout;
-    let (head, here) = tokio::join!(checkout.read_at("HEAD", &at.file), checkout.read(&at.file));
-    let (head, here) = (head.ok()?, here.ok()?);
-    let version = find_attribute(&here, &at.file, &at.block, &at.attribute).ok()?.literal;
-    let bumped = replace_attribute(&head, &at.file, &at.block, &at.attribute, &version).ok()?;
-    if bumped != here {
-        return None;
-    }
+    let (head, here) = tokio::try_join!(checkout.read_at("HEAD", &at.file), checkout.read(&at.file))?;
+    let Some(version) = only_differs_by_version(&head, &here, &at) else { return Ok(None) };
     let is_here = |tag: &String| literal(tag).is_ok_and(|literal| literal == version);
     // The state may not tell: then the last run here that wrote a version does.
     let mine = look.past.iter().rfind(|run| run.bumped).map(|run| run.tag.clone());
-    match mine.filter(is_here) {
+    Ok(match mine.filter(is_here) {
         Some(tag) => Some(tag),
-        None => by_state(look.readers, look.runbook).await.ok()?.ok().map(|running| running.tag).filter(is_here),
-    }
+        None => by_state(look.readers, look.runbook).await?.ok().map(|running| running.tag).filter(is_here),
+    })
+}
+
+/// The version's literal, where that is all by which the file differs from HEAD.
+fn only_differs_by_version(head: &[u8], here: &[u8], at: &Location) -> Option<String> {
+    let version = find_attribute(here, &at.file, &at.block, &at.attribute).ok()?.literal;
+    let bumped = replace_attribute(head, &at.file, &at.block, &at.attribute, &version).ok()?;
+    (bumped == here).then_some(version)
 }
 
 /// What follows where the remote's main could not be read.
@@ -157,7 +163,7 @@ impl Step for CheckoutReady {
             tokio::join!(read(&look, infrastructure), look.readers.checkout.fingerprint(&except));
         let reading = reading?;
         let mut ours = own_files(&look, infrastructure);
-        let unmerged = unmerged_bump(&look, infrastructure, &reading.standing.dirty).await;
+        let unmerged = unmerged_bump(&look, infrastructure, &reading.standing.dirty).await?;
         *self.unmerged.lock().unwrap_or_else(PoisonError::into_inner) = unmerged.is_some();
         ours.extend(unmerged.is_some().then(|| infrastructure.version.file.clone()));
         let mut expected = expected(&look, infrastructure, &ours);

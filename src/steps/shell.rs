@@ -1,5 +1,6 @@
 //! A command of the runbook: `check` reads, `run` changes, `undo` gives back.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -75,6 +76,30 @@ async fn carry_out(act: &Act<'_>, writers: Writers, argv: &[String]) -> Result<(
     Err(ServiceError::new("command", format!("`{}`", argv.join(" ")), Cause::Failed(why)))
 }
 
+/// What the last child left whose end is not known, in this run's directory or in that of a run that it has taken over.
+fn traces(look: &Look<'_>) -> Option<Traces> {
+    let effect = look.open.last()?;
+    let directories = [look.workspace].into_iter().chain(look.adopted.iter().map(PathBuf::as_path));
+    directories.map(|directory| Traces::of(directory, effect)).find(Traces::begun)
+}
+
+impl Shell {
+    /// How a child of an earlier process ended; `Err` with what to wait for while it still runs.
+    async fn child(&self, look: &Look<'_>, traces: &Traces) -> Result<Result<Option<Exit>, Wait>, Trouble> {
+        let quiet: LineSink = Arc::new(|_: &str| ());
+        match tokio::time::timeout(GLANCE, look.readers.commands.wait_recorded(traces, quiet)).await {
+            Ok(ended) => Ok(Ok(ended?)),
+            Err(_) => Ok(Err(Wait {
+                on: format!("`{}`, which an earlier process of this run started, to end", self.run.join(" ")),
+                poll: Duration::from_secs(2),
+                at_most: ORPHAN,
+                next: format!("look at {}, then `catalog-deploy resume`", traces.output.display()),
+                ..Wait::default()
+            })),
+        }
+    }
+}
+
 #[async_trait]
 impl Step for Shell {
     fn holds(&self, _runbook: &Runbook) -> Option<String> {
@@ -110,23 +135,20 @@ impl Step for Shell {
         })
     }
 
+    async fn under_way(&self, look: Look<'_>) -> Result<Option<Wait>, Trouble> {
+        let Some(traces) = traces(&look) else { return Ok(None) };
+        Ok(self.child(&look, &traces).await?.err())
+    }
+
     /// Waits for the command where an earlier process left it running. Then its check tells; without one its exit code
     /// does, and where it failed or left none, nobody but a person can.
     async fn settle(&self, look: Look<'_>) -> Result<Settled, Trouble> {
         let line = self.run.join(" ");
-        let traces = look.open.last().map(|effect| Traces::of(look.workspace, effect)).filter(Traces::begun);
-        let Some(traces) = traces else { return Ok(Settled::NoEffect) };
-        let quiet: LineSink = Arc::new(|_: &str| ());
-        let Ok(ended) = tokio::time::timeout(GLANCE, look.readers.commands.wait_recorded(&traces, quiet)).await else {
-            return Ok(Settled::UnderWay(Wait {
-                on: format!("`{line}`, which an earlier process of this run started, to end"),
-                poll: Duration::from_secs(2),
-                at_most: ORPHAN,
-                next: format!("look at {}, then `catalog-deploy resume`", traces.output.display()),
-                ..Wait::default()
-            }));
+        let Some(traces) = traces(&look) else { return Ok(Settled::NoEffect) };
+        let ended = match self.child(&look, &traces).await? {
+            Ok(ended) => ended,
+            Err(wait) => return Ok(Settled::UnderWay(wait)),
         };
-        let ended = ended?;
         if self.check.is_some() {
             return Ok(match self.observe(look).await?.decision {
                 Decision::Satisfied => Settled::TookEffect(Vec::new()),

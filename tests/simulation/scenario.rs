@@ -161,7 +161,9 @@ impl Scenario {
                 self.events.push((from + rng.between(30_000, 1_800_000), Event::Up(service)));
             }
             if rng.percent(60) {
-                self.parameters.overrides.push(Override { subject: Subject::Check { check }, reason: "it is down".into() });
+                self.parameters
+                    .overrides
+                    .push(Override { subject: Subject::Check { check }, reason: "it is down".into() });
             }
         }
         self.never_boots = rng.percent(30);

@@ -326,7 +326,7 @@ impl Bench {
             open: &[],
             did: false,
             workspace: self.workspace.path(),
-            adopted: None,
+            adopted: &[],
             began: jiff::Timestamp::UNIX_EPOCH,
             restarted: jiff::Timestamp::UNIX_EPOCH,
             since: jiff::Timestamp::UNIX_EPOCH,

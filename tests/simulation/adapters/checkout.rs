@@ -121,7 +121,9 @@ impl CheckoutRead for Hands {
         let pull = argv.iter().any(|word| word == "pull");
         self.git(&argv.join(" "), false, |world| {
             if pull {
-                return Ok(serde_json::json!({"version": 4, "serial": world.terraform.serial}).to_string().into_bytes());
+                return Ok(serde_json::json!({"version": 4, "serial": world.terraform.serial})
+                    .to_string()
+                    .into_bytes());
             }
             let tags: Vec<&String> = world.terraform.instance.iter().collect();
             let state = serde_json::json!({"values": {"root_module": {"child_modules": [{

@@ -146,7 +146,7 @@ fn every_rule_catches_what_it_is_for() {
         (8, vec![pushed(false, "false")], last()),
         (8, vec![pushed(true, "true")], last()),
         (9, vec![paused("d", true), freed(RUN)], last()),
-        (9, vec![working(freed(RUN))], last()),
+        (9, vec![published(), working(freed(RUN))], last()),
         (10, vec![published()], refused),
         (11, vec![], done),
         (12, vec![paused("d", true)], last()),

@@ -206,6 +206,8 @@ pub fn lock_last(case: &Case<'_>) -> Option<String> {
             Change::Paused { dag, .. } => {
                 paused.remove(dag.as_str());
             }
+            // A run that was refused before its first change has taken over nothing, and frees what it has taken itself.
+            Change::Lock { from: Some(_), to: None } if mine && !changed(case, it) => {}
             Change::Lock { from: Some(_), to: None } if mine && (it.applying || !paused.is_empty()) => {
                 return Some(format!("freed while {paused:?} were paused by us, or an apply was at work"));
             }
@@ -213,6 +215,13 @@ pub fn lock_last(case: &Case<'_>) -> Option<String> {
         }
         None
     })
+}
+
+/// Whether the run behind this has changed anything but the lock until then.
+fn changed(case: &Case<'_>, it: &Happened) -> bool {
+    let run = |it: &Happened| case.errand(it).map(|errand| errand.run.as_str());
+    let before = case.history.iter().take_while(|other| other.at <= it.at);
+    before.filter(|other| run(other) == run(it)).any(|other| !matches!(other.change, Change::Lock { .. }))
 }
 
 /// Whether the world is another one by this: what was changed and put back as it was is not. What somebody writes into
@@ -268,8 +277,7 @@ pub fn done_is_deployed(case: &Case<'_>) -> Option<String> {
     let (number, ..) = done?;
     let errand = case.errands.get(number)?;
     let of_run = |it: &&Happened| case.errand(it).is_some_and(|other| other.run == errand.run);
-    let deployed =
-        ours(case).filter(of_run).any(|it| matches!(&it.change, Change::ApplyEnded { complete: true, .. }));
+    let deployed = ours(case).filter(of_run).any(|it| matches!(&it.change, Change::ApplyEnded { complete: true, .. }));
     // A tag that runs already needs no apply.
     (!deployed && case.last.instance.as_deref() != Some(&errand.target))
         .then(|| format!("{:?} runs, not {}", case.last.instance, errand.target))

@@ -32,10 +32,20 @@ pub const FOREIGN: &str = "prod-of-grace";
 /// What happens by itself, or by other people's hands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    Tagging { git_tag: String, fails: bool },
-    Tagged { git_tag: String },
-    ChangelogOpened { git_tag: String },
-    Child { child: usize, stage: u8 },
+    Tagging {
+        git_tag: String,
+        fails: bool,
+    },
+    Tagged {
+        git_tag: String,
+    },
+    ChangelogOpened {
+        git_tag: String,
+    },
+    Child {
+        child: usize,
+        stage: u8,
+    },
     DagStarts(String),
     DagEnds(String),
     RefreshMovesOn(String),
