@@ -21,13 +21,14 @@ macro_rules! list {
     ($($case:ident),* $(,)?) => { [$((stringify!($case), (|bench| Box::pin($case(bench))) as Case)),*] };
 }
 
-pub const QUIET: [(&str, Case); 14] = list![
+pub const QUIET: [(&str, Case); 15] = list![
     dags_are_paused_and_unpaused,
     what_runs_is_listed,
     an_unknown_dag_is_not_found,
     the_flag_is_set_and_no_other_byte,
     the_lock_is_taken_once_and_freed_by_its_holder_only,
     two_who_want_the_lock_at_once,
+    the_lock_is_replaced_by_whoever_knows_its_commit,
     an_unknown_release_is_refused,
     publishing_is_read_back_and_starts_the_workflow,
     the_image_tag_appears,
@@ -141,6 +142,23 @@ async fn two_who_want_the_lock_at_once(bench: &Bench) {
     assert!(bench.lock.free(&winner.commit).await.unwrap());
 }
 
+/// How a rollback puts its name on the lock of the run that it takes over.
+async fn the_lock_is_replaced_by_whoever_knows_its_commit(bench: &Bench) {
+    let lock = bench.lock.as_ref();
+    let Taken::Ours(one) = lock.take(&record("one")).await.unwrap() else { panic!("a free lock") };
+    let Taken::Ours(two) = lock.replace(&one.commit, &record("two")).await.unwrap() else { panic!("its own commit") };
+    assert_eq!((two.record.run.as_str(), lock.holder().await.unwrap().unwrap()), ("two", two.clone()));
+    let Taken::Theirs(seen) = lock.replace(&one.commit, &record("three")).await.unwrap() else {
+        panic!("replaced twice")
+    };
+    assert_eq!(seen.record.run, "two");
+    assert!(!lock.free(&one.commit).await.unwrap());
+    assert!(lock.free(&two.commit).await.unwrap());
+    let freed = lock.replace(&two.commit, &record("four")).await.unwrap_err();
+    assert!(freed.surely_refused(), "{freed}");
+    assert_eq!(lock.holder().await.unwrap(), None);
+}
+
 async fn an_unknown_release_is_refused(bench: &Bench) {
     let error = bench.github.publish_release(OPENVERSE, 999_999_999, "catalog-x").await.unwrap_err();
     assert!(error.surely_refused() && error.not_found(), "{error}");
@@ -225,13 +243,23 @@ async fn plan_and_apply(bench: &Bench, number: u32) -> (Planned, Result<Exit, Se
     (planned, recorded.map(|recorded| recorded.exit))
 }
 
+/// The number that Terraform raises with every change of its state.
+async fn serial(bench: &Bench) -> u64 {
+    let state = bench.checkout.output(&words("terraform -chdir=environments/prod state pull")).await.unwrap();
+    let state: serde_json::Value = serde_json::from_slice(&state).unwrap();
+    state["serial"].as_u64().unwrap()
+}
+
 async fn an_apply_takes_effect_and_leaves_its_exit_code(bench: &Bench) {
     let (flag, plan) = (at("running_dags_cleared"), words("just plan prod catalog-airflow"));
     let file = bench.workspace.join("early.tfplan");
     let early = bench.checkout.plan(&plan, &file, quiet()).await.unwrap();
     assert!(matches!(early, Planned::Failed { code: Some(1), .. }), "with the flag false: {early:?}");
     bench.checkout.tree().set_attribute(&flag, "true").await.unwrap();
+    let before = serial(bench).await;
+    assert_eq!(serial(bench).await, before, "looking changes nothing");
     let (planned, exit) = plan_and_apply(bench, 1).await;
+    assert!(serial(bench).await > before);
     let Planned::Ready(planned) = planned else { panic!("{planned:?}") };
     assert!(planned.changes.iter().any(|change| change.actions == "delete/create"), "{planned:?}");
     assert_eq!(exit.unwrap(), Exit::Code(0));
