@@ -142,7 +142,7 @@ impl<P: Prompt> Prompt for FlagsThen<P> {
 
     fn waits(&self, question: &Question) -> bool {
         self.then.waits(question)
-            && !self.flags.given(question).is_some_and(|it| Consent::answered(question, &it).is_ok())
+            && self.flags.given(question).is_none_or(|it| Consent::answered(question, &it).is_err())
     }
 
     async fn ask_person(&self, question: &Question) -> Result<Option<Answer>, ServiceError> {

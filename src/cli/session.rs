@@ -252,7 +252,8 @@ impl Session {
     /// Where a run ended unwell after a change: the summary for whoever takes over, beside its journal.
     fn keep_incident(&self, state: &RunState, outcome: &Outcome) {
         let unwell = matches!((outcome.exit, outcome.reason), (1 | 9, _) | (7, "unhealthy" | "inconclusive"));
-        if !(unwell || !state.held.is_empty()) || !state.changed() {
+        let holds = !state.held.is_empty();
+        if !state.changed() || !(unwell || holds) {
             return;
         }
         let path = self.runs.directory(&state.run).join("incident.md");
