@@ -1,5 +1,7 @@
 //! What is owed goes back in reverse order, the lock last, whatever happened.
 
+use crate::facts::Thing;
+
 use super::stage::{Does, Shared, carry_out, go_on, part};
 
 #[tokio::test]
@@ -12,6 +14,28 @@ async fn in_reverse_order_and_the_lock_last() {
     assert_eq!((ended.outcome.exit, ended.outcome.reason), (1, "step-failed"), "{:?}", ended.outcome);
     assert!(ended.state.held.is_empty());
     assert_eq!(shared.lock.holder(), None);
+}
+
+/// A resume may pause a DAG while the flag is held already; it still must not run before Terraform may protect it.
+#[tokio::test]
+async fn dags_wait_for_the_flag_whichever_was_taken_first() {
+    let flag = Thing::Attribute {
+        file: "catalog.tf".into(),
+        block: Vec::new(),
+        attribute: "running_dags_cleared".into(),
+        prior: "false".into(),
+        ours: "true".into(),
+    };
+    let shared = Shared::new();
+    let parts = vec![
+        part(&shared, "early dag").takes(),
+        part(&shared, "flag").takes_thing(flag),
+        part(&shared, "late dag").takes(),
+        part(&shared, "last").does(&[Does::Refused]),
+    ];
+    let ended = carry_out(&shared, parts).await;
+    let back = ["give flag back", "give late dag back", "give early dag back"];
+    assert_eq!(shared.log()[4..], back, "{:?}", ended.outcome);
 }
 
 #[tokio::test]

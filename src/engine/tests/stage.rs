@@ -16,7 +16,7 @@ use crate::adapters::process::Commands;
 use crate::adapters::prompt::Prompt;
 use crate::adapters::{Cause, ServiceError, World};
 use crate::engine::{Outcome, Recorder, Run, StopSignal};
-use crate::event::{Event, FORMAT, Mode, Question, Stamped, StepHead, Strength};
+use crate::event::{AnsweredBy, Event, FORMAT, Mode, Question, Refusal, Stamped, StepHead, Strength};
 use crate::facts::{FactKind, Held, Parameters, Place, Thing};
 use crate::journal::Journal;
 use crate::journal::status::RunState;
@@ -25,6 +25,9 @@ use crate::plan::{Plan, PlannedStep};
 use crate::report::Sink;
 use crate::runbook::load::Source;
 use crate::step::{Act, Decision, Effect, Finding, Look, Returned, Settled, Step, Trouble, Undo, Wait};
+
+/// No wait of these tests takes this long: whoever sleeps beyond it sleeps through a deadline.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
 /// A clock on which sleeping costs nothing, and signals come at set times.
 pub struct FakeClock {
@@ -68,6 +71,7 @@ impl Clock for FakeClock {
     }
     async fn sleep(&self, duration: Duration) {
         let until = *self.now.lock().unwrap() + duration;
+        assert!(until < LONGEST, "a deadline has passed, and something still waits");
         while let Some(signal) = self.due(until) {
             self.stop.raise(signal);
             // Whoever waits beside this sleep is asked now, and may end it.
@@ -159,6 +163,8 @@ pub enum Does {
     Nothing,
     /// The journal breaks just before the change.
     BreaksJournal,
+    /// Ctrl-C comes just before the change.
+    Interrupted,
 }
 
 /// A step that is satisfied once `done` holds its name.
@@ -171,6 +177,12 @@ pub struct Part {
     pub unreachable: Mutex<u32>,
     pub refuses_while_in_doubt: bool,
     pub applies: bool,
+    /// A person is asked before it acts.
+    pub gated: bool,
+    /// Changes nothing, so that a resume looks again.
+    pub looks_only: bool,
+    /// What it holds once it has taken it.
+    pub thing: Thing,
     /// What a look after a lost answer says, whatever is there.
     pub settles: Option<Settled>,
     pub shared: Arc<Shared>,
@@ -186,21 +198,29 @@ pub struct Shared {
     pub clock: Arc<FakeClock>,
     /// What a person chooses; nobody is there where it is `None`.
     pub chooses: Mutex<Option<usize>>,
+    /// Steps whose looks are refused from now on.
+    spoiled: Mutex<Vec<String>>,
+    /// What happens while a person reads a gate's question, one for each yes.
+    yeses: Mutex<VecDeque<Nap>>,
 }
 
-/// Has no answer to a gate, and this one to all else.
-struct Chooses(Option<usize>);
+/// Says yes to gates while there are yeses, and has one answer to all else.
+struct Person(Arc<Shared>);
 
 #[async_trait]
-impl Prompt for Chooses {
+impl Prompt for Person {
     fn can_ask(&self) -> bool {
-        self.0.is_some()
+        self.0.chooses.lock().unwrap().is_some()
     }
-    async fn ask(&self, _: &Question) -> Result<Option<Answer>, ServiceError> {
-        Ok(None)
+    async fn ask(&self, question: &Question) -> Result<Option<Answer>, ServiceError> {
+        self.0.say(format!("ask {}", question.gate));
+        let Some(meanwhile) = self.0.yeses.lock().unwrap().pop_front() else { return Ok(None) };
+        meanwhile();
+        let (gate, text) = (question.gate.clone(), "yes".to_owned());
+        Ok(Some(Answer { gate, text, digest: None, by: AnsweredBy::Terminal }))
     }
     async fn choose(&self, _: &str, _: &[&str]) -> Result<Option<usize>, ServiceError> {
-        Ok(self.0)
+        Ok(*self.0.chooses.lock().unwrap())
     }
 }
 
@@ -216,7 +236,21 @@ impl Shared {
             lock: Arc::default(),
             clock: Arc::new(clock),
             chooses: Mutex::default(),
+            spoiled: Mutex::default(),
+            yeses: Mutex::default(),
         })
+    }
+    /// The next gate gets its yes, after this has happened.
+    pub fn yes_after(&self, meanwhile: impl FnOnce() + Send + 'static) {
+        self.yeses.lock().unwrap().push_back(Box::new(meanwhile));
+    }
+    /// The world changes so that `step` no longer holds.
+    pub fn spoil(&self, step: &str) {
+        self.spoiled.lock().unwrap().push(step.to_owned());
+    }
+    fn refusals(&self, step: &str) -> Vec<Refusal> {
+        let spoiled = self.spoiled.lock().unwrap().iter().any(|it| it == step);
+        spoiled.then(|| Refusal { what: format!("{step} no longer holds"), next: "look at it".into() }).into_iter().collect()
     }
     pub fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
@@ -243,6 +277,9 @@ pub fn part(shared: &Arc<Shared>, id: &'static str) -> Part {
         unreachable: Mutex::new(0),
         refuses_while_in_doubt: false,
         applies: false,
+        gated: false,
+        looks_only: false,
+        thing: Thing::PausedDag { dag: id.into() },
         settles: None,
         shared: shared.clone(),
     }
@@ -251,6 +288,19 @@ pub fn part(shared: &Arc<Shared>, id: &'static str) -> Part {
 impl Part {
     pub fn takes(self) -> Self {
         Self { takes: true, ..self }
+    }
+    pub fn takes_thing(self, thing: Thing) -> Self {
+        Self { takes: true, thing, ..self }
+    }
+    pub fn gated(self) -> Self {
+        Self { gated: true, ..self }
+    }
+    pub fn applies(self) -> Self {
+        Self { applies: true, ..self }
+    }
+    pub fn looks_only(self) -> Self {
+        self.shared.done().push(self.id.into());
+        Self { looks_only: true, ..self }
     }
     pub fn does(self, does: &[Does]) -> Self {
         Self { acts: Mutex::new(does.iter().copied().collect()), ..self }
@@ -275,10 +325,22 @@ impl Step for Part {
     }
 
     fn undo(&self) -> Undo {
-        if self.takes { Undo::GivesBack } else { Undo::Never("it is done") }
+        match (self.takes, self.looks_only) {
+            (true, _) => Undo::GivesBack,
+            (false, true) => Undo::Nothing,
+            (false, false) => Undo::Never("it is done"),
+        }
+    }
+
+    async fn guard(&self, _: Look<'_>) -> Result<Vec<Refusal>, Trouble> {
+        Ok(self.shared.refusals(self.id))
     }
 
     async fn observe(&self, _: Look<'_>) -> Result<Finding, Trouble> {
+        let refusals = self.shared.refusals(self.id);
+        if !refusals.is_empty() {
+            return Ok(Finding::new(Decision::Blocked(refusals)));
+        }
         if self.shared.done().contains(&self.id.to_owned()) {
             return Ok(Finding::satisfied("there"));
         }
@@ -314,18 +376,20 @@ impl Step for Part {
             effect.holds.push(Held {
                 id: self.id.into(),
                 step: self.id.into(),
-                thing: Thing::PausedDag { dag: self.id.into() },
+                thing: self.thing.clone(),
                 place: Place::World,
             });
         }
-        if does == Does::BreaksJournal {
-            self.shared.break_journal();
+        match does {
+            Does::BreaksJournal => self.shared.break_journal(),
+            Does::Interrupted => drop(self.shared.stop.raise(2)),
+            _ => {}
         }
         act.change(effect, |_| async {
             self.shared.say(format!("do {}", self.id));
             let lost = |text: &str| ServiceError::new("fake", "do", Cause::NoAnswer(text.into()));
             match does {
-                Does::Works | Does::WorksInDoubt => self.shared.done().push(self.id.into()),
+                Does::Works | Does::WorksInDoubt | Does::Interrupted => self.shared.done().push(self.id.into()),
                 Does::Panics => panic!("a bug in {}", self.id),
                 Does::Refused => return Err(ServiceError::new("fake", "do", Cause::Refused("no".into()))),
                 Does::Nothing | Does::LostInDoubt | Does::BreaksJournal => {}
@@ -404,7 +468,7 @@ async fn play(shared: &Arc<Shared>, parts: Vec<Part>, earlier: Option<tempfile::
                     id: part.id.into(),
                     title: part.id.into(),
                     kind: "fake".into(),
-                    gate: false,
+                    gate: part.gated,
                     locked: false,
                 },
                 step: Arc::new(part),
@@ -467,7 +531,7 @@ async fn play(shared: &Arc<Shared>, parts: Vec<Part>, earlier: Option<tempfile::
     let runbook = crate::runbook::load("prod", Source::Frozen, RUNBOOK).unwrap().runbook;
     let who = ("ada".to_owned(), "laptop".to_owned());
     let workspace = directory.path().to_owned();
-    let person = Chooses(*shared.chooses.lock().unwrap());
+    let person = Person(shared.clone());
     let run = Run::new(&runbook, &plan, &world, &recorder, &person, &shared.stop, workspace, who);
     let outcome = if give_up { run.give_up().await } else { run.carry_out().await };
     let state = RunState::replay(&crate::journal::store::read(directory.path()).unwrap()).unwrap().unwrap();
