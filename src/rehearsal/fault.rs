@@ -71,7 +71,7 @@ faults! {
     BumpTouchesOtherModule "bump-touches-other-module" "just bump changes the ingestion server's version as well";
     PlanDestroysMore "plan-destroys-more" "the plan also destroys a resource that it should not";
     DagStartsAfterPlan "dag-starts-after-plan" "flickr_workflow starts right after the plan was shown";
-    ApplyDoesNothing "apply-does-nothing" "the apply ends with exit 0 and changes nothing";
+    ApplyDoesNothing "apply-does-nothing" "the first apply ends with exit 0 and changes nothing";
     PlanNeverConverges "plan-never-converges" "a resource is planned to change again after every apply";
     DeployFailsWhilePaused "deploy-fails-while-paused" "the first apply fails while the waiting refreshes are paused";
     OldInstanceStillAnswers "old-instance-still-answers" "after the apply the old instance still answers";

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use crate::checker::{Violation, check};
-use crate::director::{BadDisk, Broken};
+use crate::director::{BadDisk, Broken, Service};
 use crate::history::{Ended, History};
 use crate::kill;
 use crate::point::Point;
@@ -30,12 +30,21 @@ pub enum Then {
 pub enum Crash {
     Killed(Point),
     Disk(BadDisk),
+    /// A service does not answer from this point on, until the next command has ended.
+    Outage {
+        of: Service,
+        from: Point,
+        killed: bool,
+    },
 }
 
 impl fmt::Display for Crash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Killed(point) => point.fmt(f),
+            Self::Outage { of, from, killed } => {
+                write!(f, "{of} down from {from}{}", if *killed { " and killed" } else { "" })
+            }
             Self::Disk(bad) => {
                 let for_good = if bad.from_then_on { " and all after it" } else { "" };
                 write!(f, "disk call {} fails with errno {}{for_good}", bad.nth, bad.errno)
@@ -48,6 +57,13 @@ impl FromStr for Crash {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        if let Some((of, from)) = text.split_once(" down from ") {
+            let (from, killed) = match from.strip_suffix(" and killed") {
+                Some(from) => (from, true),
+                None => (from, false),
+            };
+            return Ok(Self::Outage { of: of.parse()?, from: from.parse()?, killed });
+        }
         let Some(disk) = text.strip_prefix("disk call ") else { return text.parse().map(Self::Killed) };
         let (disk, from_then_on) = match disk.strip_suffix(" and all after it") {
             Some(disk) => (disk, true),
@@ -111,7 +127,8 @@ pub fn play(set: &Set, crash: &Crash, faults: &[Option<Broken>], turn: usize) ->
                 commands
             }
         };
-        let (history, first_asked, broke) = recover(set, commands, broken, then);
+        let outage = if let Crash::Outage { of, .. } = crash { Some(*of) } else { None };
+        let (history, first_asked, broke) = recover(set, commands, broken, outage, then);
         if broken.is_none() {
             asked = Some((then, first_asked));
         }
@@ -127,44 +144,49 @@ pub fn play(set: &Set, crash: &Crash, faults: &[Option<Broken>], turn: usize) ->
 /// The first process, from the scenario's beginning to its crash. `None`: it got past the point.
 fn strike(set: &Set, crash: &Crash) -> Option<Ended> {
     set.stage.back_to(&set.beginning);
-    let (point, disk) = match crash {
-        Crash::Killed(point) => (Some(point.clone()), None),
-        Crash::Disk(bad) => (None, Some(*bad)),
-    };
-    set.stage.director.next_process(point, None, disk);
-    let ended = set.stage.run(&set.scenario.command());
+    let director = &set.stage.director;
+    match crash {
+        Crash::Killed(point) => director.next_process(Some(point.clone()), None, None),
+        Crash::Disk(bad) => director.next_process(None, None, Some(*bad)),
+        Crash::Outage { of, from, killed } => {
+            director.next_process(Some(from.clone()), None, None);
+            director.outage_at_the_point(*of, *killed);
+        }
+    }
+    let ended = set.stage.run(&set.command());
     set.stage.director.lock().hit.then_some(ended)
 }
 
 /// Resumes or restores, and tells how many changing requests the first of these commands made and whether the fault
-/// found one.
-fn recover(set: &Set, commands: Vec<Ended>, broken: Option<Broken>, then: Then) -> (History, u32, bool) {
+/// found one. An outage lasts until the first of these commands has ended.
+fn recover(
+    set: &Set,
+    commands: Vec<Ended>,
+    broken: Option<Broken>,
+    outage: Option<Service>,
+    then: Then,
+) -> (History, u32, bool) {
     let stage = &set.stage;
-    let mut history =
-        History { start: set.start.clone(), commands, given_up: then == Then::Restore, ..History::default() };
+    let given_up = then == Then::Restore && set.open.is_none();
+    let mut history = History { start: set.start.clone(), commands, given_up, ..History::default() };
     let (mut first_asked, mut broke) = (0, false);
     for attempt in 0..RESUMES {
         stage.director.next_process(None, broken.filter(|_| attempt == 0), None);
-        // The run by its name, as every command that is printed names it.
-        let run = stage.newest_run();
-        let mut command = match then {
-            Then::Resume => set.scenario.resume(),
-            Then::Restore => vec!["restore"],
-        };
-        if let Some(run) = &run {
-            command.insert(1, run);
+        let mut command = next_command(set, &history, then, attempt);
+        if let Some(service) = outage.filter(|_| attempt == 0 && command[0] == "resume") {
+            command.extend(["--override".to_owned(), format!("{}=it is down", service.check())]);
         }
         let ended = stage.run(&command);
-        {
+        if attempt == 0 {
             let inner = stage.director.lock();
-            if attempt == 0 {
-                (first_asked, broke) = (inner.asked, inner.hit);
-            }
+            (first_asked, broke) = (inner.asked, inner.hit);
         }
-        let over = over(&ended);
+        stage.director.bring_back();
+        let over = over(&ended) && (set.open.is_none() || command[0] != "restore");
         history.commands.push(ended);
         // One restore is enough, unless something was broken in its way.
-        if over || (then == Then::Restore && (broken.is_none() || attempt == 1)) {
+        let undisturbed = broken.is_none() && outage.is_none();
+        if over || (given_up && (undisturbed || attempt == 1)) {
             break;
         }
     }
@@ -172,17 +194,30 @@ fn recover(set: &Set, commands: Vec<Ended>, broken: Option<Broken>, then: Then) 
     while !kill::family(stage.director.socket()).is_empty() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(5));
     }
-    history.run = stage.newest_run();
     history.end = stage.facts();
     stage.director.next_process(None, None, None);
-    history.status = stage.run(&["status"]).stdout;
+    history.status = stage.run(&["status".to_owned()]).stdout;
     history.deeds = stage.director.lock().deeds.clone();
     (history, first_asked, broke)
 }
 
+/// What a person types next: the run by its name, as every command that is printed names it. A rollback that has not
+/// begun, or was given up, is begun again.
+fn next_command(set: &Set, history: &History, then: Then, attempt: usize) -> Vec<String> {
+    let run = set.stage.newest_run();
+    if set.open.is_some() && (run == set.open || set.stage.director.closed()) {
+        return set.command();
+    }
+    if then == Then::Restore && (set.open.is_none() || attempt == 0) {
+        return ["restore"].into_iter().chain(run.as_deref()).map(str::to_owned).collect();
+    }
+    set.resume(run.as_deref(), &history.commands)
+}
+
 /// Nothing more is to be done, by what the command said.
 pub fn over(ended: &Ended) -> bool {
-    matches!(ended.code, Some(0 | 7)) || nothing_to_go_on_with(ended)
+    let left_open = ended.stderr.contains("catalog-deploy resume ");
+    matches!((ended.code, left_open), (Some(0), _) | (Some(7), false)) || nothing_to_go_on_with(ended)
 }
 
 /// There is no run that could go on: none was begun, or it is closed.

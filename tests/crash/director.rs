@@ -2,9 +2,11 @@
 //! history, and kills when the moment has come.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use catalog_deploy::rehearsal::World;
@@ -35,6 +37,59 @@ pub struct BadDisk {
     pub from_then_on: bool,
 }
 
+/// What a rollback needs, and may have to do without.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Service {
+    Airflow,
+    Registry,
+    Github,
+    /// The infrastructure repository's remote.
+    Remote,
+}
+
+impl Service {
+    pub const ALL: [Self; 4] = [Self::Airflow, Self::Registry, Self::Github, Self::Remote];
+
+    /// As requests name it.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Airflow => "airflow",
+            Self::Registry => "registry",
+            Self::Github => "github",
+            Self::Remote => "remote",
+        }
+    }
+
+    /// The check that needs it, as `--override` takes it.
+    pub fn check(self) -> &'static str {
+        if self == Self::Remote { "lock" } else { self.name() }
+    }
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Service {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|it| it.name() == name).ok_or_else(|| format!("there is no service {name:?}"))
+    }
+}
+
+/// A service that goes down at the armed point.
+#[derive(Debug, Clone, Copy)]
+struct Outage {
+    of: Service,
+    killed: bool,
+}
+
+/// Where nothing listens.
+const NOWHERE: &str = "http://127.0.0.1:9/infrastructure.git";
+
 #[derive(Default)]
 pub(crate) struct Inner {
     /// The product, as its shim said hello.
@@ -50,6 +105,9 @@ pub(crate) struct Inner {
     /// Calls on the disk since the last start.
     pub(crate) calls: u32,
     pub(crate) deeds: Vec<Deed>,
+    outage: Option<Outage>,
+    /// What does not answer at this moment.
+    pub(crate) down: Option<Service>,
     holders: BTreeMap<String, String>,
 }
 
@@ -99,7 +157,27 @@ impl Director {
         inner.counts.clear();
         inner.trace.clear();
         (inner.pid, inner.hit, inner.asked, inner.calls) = (None, false, 0, 0);
-        (inner.armed, inner.broken, inner.bad_disk) = (armed, broken, bad_disk);
+        (inner.armed, inner.broken, inner.bad_disk, inner.outage) = (armed, broken, bad_disk, None);
+    }
+
+    /// At the armed point `of` goes down; the process is only killed as well where `killed`.
+    pub fn outage_at_the_point(&self, of: Service, killed: bool) {
+        self.lock().outage = Some(Outage { of, killed });
+    }
+
+    /// Whatever is down answers again.
+    pub fn bring_back(&self) {
+        if self.lock().down.take() == Some(Service::Remote) {
+            let remote = self.remote.to_string_lossy().into_owned();
+            git(&self.checkout, &["remote", "set-url", "origin", &remote]);
+        }
+    }
+
+    fn take_down(&self, inner: &mut Inner, service: Service) {
+        inner.down = Some(service);
+        if service == Service::Remote {
+            git(&self.checkout, &["remote", "set-url", "origin", NOWHERE]);
+        }
     }
 
     fn serve(&self, stream: &UnixStream) {
@@ -138,6 +216,12 @@ impl Director {
         let Some(armed) = armed.filter(|armed| armed.moment == moment).cloned() else { return false };
         inner.armed = None;
         inner.hit = true;
+        if let Some(Outage { of, killed }) = inner.outage.take() {
+            self.take_down(inner, of);
+            if !killed {
+                return false;
+            }
+        }
         match armed.whom {
             Whom::Alone => {
                 if let Some(pid) = inner.pid {
@@ -283,8 +367,10 @@ impl Director {
     fn sight(&self, inner: &mut Inner) -> Sight {
         let module = std::fs::read(self.checkout.join(MODULE)).unwrap_or_default();
         let paused = self.world.get().map(World::paused_dags).unwrap_or_default();
+        let journal = self.journal();
         Sight {
-            journal: self.journal().and_then(|path| std::fs::read(path).ok()).unwrap_or_default(),
+            run: journal.as_deref().and_then(run_of),
+            journal: journal.and_then(|path| std::fs::read(path).ok()).unwrap_or_default(),
             lock: self.holder(inner),
             flag: attribute(&module, "running_dags_cleared"),
             paused: paused.into_iter().collect(),
@@ -296,6 +382,12 @@ impl Director {
     pub fn journal(&self) -> Option<PathBuf> {
         let runs = std::fs::read_dir(self.state.join("runs")).ok()?;
         runs.filter_map(Result::ok).map(|run| run.path().join("journal.ndjson")).filter(|path| path.is_file()).max()
+    }
+
+    /// Whether the newest run is over.
+    pub fn closed(&self) -> bool {
+        let journal = self.journal().and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
+        String::from_utf8_lossy(&journal).contains(r#""event":"run-closed""#)
     }
 
     fn holder(&self, inner: &mut Inner) -> Option<String> {
@@ -310,6 +402,11 @@ impl Director {
         inner.holders.insert(id, run.clone());
         Some(run)
     }
+}
+
+/// The id of the run that keeps this journal.
+pub fn run_of(journal: &Path) -> Option<String> {
+    Some(journal.parent()?.file_name()?.to_str()?.to_owned())
 }
 
 /// Arguments without git's `-c NAME=VALUE` and terraform's `-chdir`.

@@ -33,7 +33,7 @@ fn a_journal_damaged_in_the_middle_is_refused_with_place_and_way_out() {
     let before = set.stage.facts();
     let place = format!("journal.ndjson:{line}:");
     for command in [&["resume", &*run][..], &["restore", &run], &["show", &run], &["history"], &["status"], &["prod"]] {
-        let done = set.stage.run(command);
+        let done = set.stage.run(&command.iter().map(|&word| word.to_owned()).collect::<Vec<_>>());
         let said = done.stdout + &done.stderr;
         assert!(said.contains(&place), "{command:?} ({:?}) does not say {place}:\n{said}", done.code);
         assert!(!said.contains("catalog-deploy broke"), "{said}");

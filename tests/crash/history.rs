@@ -10,7 +10,10 @@ use crate::facts::Facts;
 /// Everything at the moment just before a change.
 #[derive(Debug, Clone, Default)]
 pub struct Sight {
+    /// Of the newest run.
     pub journal: Vec<u8>,
+    /// The newest run, whose command is at work.
+    pub run: Option<String>,
     /// The run that the remote's lock names.
     pub lock: Option<String>,
     /// The flag's literal in the checkout.
@@ -79,8 +82,6 @@ pub struct Ended {
 /// A case from its beginning to its end.
 #[derive(Debug, Clone, Default)]
 pub struct History {
-    /// The run's id, where one was begun.
-    pub run: Option<String>,
     pub start: Facts,
     pub deeds: Vec<Deed>,
     pub commands: Vec<Ended>,

@@ -5,8 +5,9 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::case::{Crash, FAULTS, play};
+use crate::director::Service;
 use crate::disk;
-use crate::point::points;
+use crate::point::{Moment, Point, points};
 use crate::scenario::{Scenario, Set};
 use crate::table::{Table, kind};
 
@@ -91,11 +92,20 @@ fn recorded() -> (Vec<Set>, Vec<Job>) {
             points.len(),
             points.len() + folded
         );
+        let outages = if scenario == Scenario::Rollback { outages(&points) } else { Vec::new() };
         let kills = points.into_iter().map(Crash::Killed);
-        let all = kills.chain(disk::all(calls));
+        let all = kills.chain(disk::all(calls)).chain(outages);
         jobs.extend(all.enumerate().map(|(turn, crash)| Job { scenario, crash, turn }));
     }
     (sets, jobs)
+}
+
+/// Each service down at each step, and between all that a step does: whatever changes is in the journal.
+fn outages(points: &[Point]) -> Vec<Crash> {
+    let records = points.iter().filter(|it| it.key == "write journal.ndjson" && it.moment == Moment::After);
+    let outage =
+        |(of, from): (Service, &Point)| [false, true].map(|killed| Crash::Outage { of, from: from.clone(), killed });
+    records.flat_map(|from| Service::ALL.map(|of| outage((of, from)))).flatten().collect()
 }
 
 /// `SCENARIO CRASH` as the table names it, with both ways to go on. A point that folding left out will do as well.

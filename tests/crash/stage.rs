@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use catalog_deploy::rehearsal::{Fault, Memory, Options, World};
 use tokio::sync::oneshot;
 
-use crate::director::Director;
+use crate::director::{Director, run_of};
 use crate::facts::Facts;
 use crate::history::{Deed, Ended};
 
@@ -146,7 +146,7 @@ impl Stage {
     }
 
     /// The binary, watched, with nothing of this machine's environment.
-    fn command(&self, arguments: &[&str]) -> Command {
+    fn command(&self, arguments: &[String]) -> Command {
         let mut command = Command::new(product());
         command.args(arguments).arg("--config").arg(&self.config).env_clear();
         command.env("PATH", Self::path()).env("LC_ALL", "C.UTF-8").env("USER", "ada");
@@ -159,7 +159,7 @@ impl Stage {
     }
 
     /// Runs it to its end, whoever brings that about. What it says goes to files, so that no orphan holds a pipe.
-    pub fn run(&self, arguments: &[&str]) -> Ended {
+    pub fn run(&self, arguments: &[String]) -> Ended {
         let said = |name: &str| self.place.path().join(name);
         let (out, err) = (File::create(said("stdout")).unwrap(), File::create(said("stderr")).unwrap());
         let mut child = self.command(arguments).stdout(out).stderr(err).spawn().unwrap();
@@ -219,7 +219,6 @@ impl Stage {
 
     /// The id of the newest run.
     pub fn newest_run(&self) -> Option<String> {
-        let journal = self.director.journal()?;
-        Some(journal.parent()?.file_name()?.to_str()?.to_owned())
+        run_of(&self.director.journal()?)
     }
 }

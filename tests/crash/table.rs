@@ -75,7 +75,7 @@ impl Table {
     }
 
     /// How many crashes of each kind were judged.
-    pub fn of_each_kind(&self) -> [(&'static str, usize); 4] {
+    pub fn of_each_kind(&self) -> [(&'static str, usize); 5] {
         KINDS.map(|kind| {
             let rows = self.rows.iter().filter(|((_, of), _)| *of == kind);
             (kind, rows.map(|(_, row)| row.reached).sum())
@@ -114,11 +114,15 @@ pub fn name(played: &Played) -> String {
 }
 
 /// What a crash can hit.
-const KINDS: [&str; 4] = ["file", "request", "child", "bad disk"];
+const KINDS: [&str; 5] = ["file", "request", "child", "bad disk", "outage"];
 
 /// What a crash hits, one of [`KINDS`].
 pub fn kind(crash: &Crash) -> &'static str {
-    let Crash::Killed(Point { key, .. }) = crash else { return "bad disk" };
+    let key = match crash {
+        Crash::Killed(Point { key, .. }) => key,
+        Crash::Disk(_) => return "bad disk",
+        Crash::Outage { .. } => return "outage",
+    };
     match key.split(' ').next().unwrap_or_default() {
         "write" | "fsync" | "rename" | "truncate" => "file",
         "git" | "just" | "terraform" => "child",

@@ -29,6 +29,9 @@ fn deed(request: &RequestLogEntry) -> What {
 impl Watch for Director {
     fn before(&self, request: &RequestLogEntry) -> Intervention {
         let mut inner = self.lock();
+        if inner.down.is_some_and(|down| down.to_string() == request.service) {
+            return Intervention::Cut;
+        }
         let matters = matters(request);
         if matters {
             inner.asked += 1;

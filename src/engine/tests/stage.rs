@@ -250,7 +250,10 @@ impl Shared {
     }
     fn refusals(&self, step: &str) -> Vec<Refusal> {
         let spoiled = self.spoiled.lock().unwrap().iter().any(|it| it == step);
-        spoiled.then(|| Refusal { what: format!("{step} no longer holds"), next: "look at it".into() }).into_iter().collect()
+        spoiled
+            .then(|| Refusal { what: format!("{step} no longer holds"), next: "look at it".into() })
+            .into_iter()
+            .collect()
     }
     pub fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()

@@ -18,7 +18,7 @@ pub(super) enum Moment {
     Now,
 }
 
-/// While this file exists, terminating the instance fails.
+/// While this file exists, the next apply fails or does nothing.
 pub(super) fn failure_marker(options: &Options) -> PathBuf {
     options.directory.join("next-apply-fails")
 }
@@ -69,10 +69,11 @@ fn justfile(options: &Options) -> String {
         true => format!("@touch '{}'\n    ", options.directory.join(PLANNED).display()),
         false => String::new(),
     };
-    let apply = match has(Fault::ApplyDoesNothing) {
-        true => "@echo 'Apply complete!'",
-        false => "terraform -chdir=environments/{{ env }} apply -target=module.{{ module }} {{ args }}",
-    };
+    let mut apply = "terraform -chdir=environments/{{ env }} apply -target=module.{{ module }} {{ args }}".to_owned();
+    if has(Fault::ApplyDoesNothing) {
+        let marker = failure_marker(options).display().to_string();
+        apply = format!("@if test -e '{marker}'; then rm '{marker}'; echo 'Apply complete!'; else {apply}; fi");
+    }
     format!(
         r#"# What the image registry holds, one tag a line.
 registry_tags := '{tags}'

@@ -74,8 +74,9 @@ pub(super) fn create(options: &Options, tools: &Tools) -> Result<()> {
     commit_deploys(&checkout, options)?;
     git(&checkout, &["push", "--quiet", "--set-upstream", "origin", "main"])?;
     mishaps::play(&checkout, &remote, options)?;
-    if options.faults.contains(&Fault::DeployFailsWhilePaused) {
-        std::fs::write(files::failure_marker(options), "the next apply fails, and removes this file\n")?;
+    let first_apply = [Fault::ApplyDoesNothing, Fault::DeployFailsWhilePaused];
+    if options.faults.iter().any(|fault| first_apply.contains(fault)) {
+        std::fs::write(files::failure_marker(options), "the next apply does not work, and removes this file\n")?;
     }
     Ok(())
 }

@@ -44,8 +44,11 @@ pub(super) fn run(args: &[String]) -> Result<(), Failure> {
         return finish(recipe, shell().arg(script.path()));
     }
     for line in lines.iter().filter(|line| !line.is_empty()) {
-        tell(&format!("{line}\n"));
-        finish(recipe, shell().arg("-cu").arg(line))?;
+        let quiet = line.strip_prefix('@');
+        if quiet.is_none() {
+            tell(&format!("{line}\n"));
+        }
+        finish(recipe, shell().arg("-cu").arg(quiet.unwrap_or(line)))?;
     }
     Ok(())
 }

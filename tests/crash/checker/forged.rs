@@ -67,7 +67,7 @@ impl Forged {
 
     /// Killed once, given back, nothing changed.
     pub fn restored() -> Self {
-        let mut history = History { run: Some(RUN.into()), given_up: true, ..History::default() };
+        let mut history = History { given_up: true, ..History::default() };
         history.start.files.insert(MODULE.into(), module(OLD, false));
         history.start.refs.insert("refs/heads/main".into(), "1".into());
         history.start.deployed = Some(OLD.into());
@@ -83,7 +83,13 @@ impl Forged {
     /// A change made as it should be.
     pub fn add(&mut self, what: What) {
         let journal = super::step(&what, false).map(intent).unwrap_or_default();
-        let before = Sight { journal, lock: Some(RUN.into()), flag: Some("false".into()), ..Sight::default() };
+        let before = Sight {
+            journal,
+            run: Some(RUN.into()),
+            lock: Some(RUN.into()),
+            flag: Some("false".into()),
+            ..Sight::default()
+        };
         self.again(Deed { what, before, effect: Some(true), ..Deed::default() });
     }
 

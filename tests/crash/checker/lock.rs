@@ -1,4 +1,6 @@
-//! No change while the lock does not name this run.
+//! No change while the lock does not name the run that makes it.
+
+use serde_json::Value;
 
 use super::words;
 use crate::facts::LOCK;
@@ -9,9 +11,11 @@ pub fn held(history: &History, _: Scenario) -> Vec<String> {
     let mut found = Vec::new();
     for deed in &history.deeds {
         let holder = deed.before.lock.as_deref();
-        let ours = holder.is_some() && holder == history.run.as_deref();
+        let ours = holder.is_some() && holder == deed.before.run.as_deref();
         let fine = match &deed.what {
-            What::Ref { name, old, .. } if name == LOCK => ours || (holder.is_none() && zero(old)),
+            What::Ref { name, old, .. } if name == LOCK => {
+                ours || (holder.is_none() && zero(old)) || holder.is_some_and(|holder| taken_over(deed, holder))
+            }
             // What is owed is given back under a free lock too, so long as nobody else deploys.
             _ if gives_back(deed) => ours || holder.is_none(),
             _ => ours,
@@ -21,6 +25,16 @@ pub fn held(history: &History, _: Scenario) -> Vec<String> {
         }
     }
     found
+}
+
+/// Whether the run says, before it touches the lock of `other`, that it takes over what that one holds.
+fn taken_over(deed: &Deed, other: &str) -> bool {
+    let journal = String::from_utf8_lossy(&deed.before.journal);
+    let records = journal.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut adoptions = records.map(|line| line["record"]["adoption"].clone());
+    let earlier =
+        |adoption: &Value| adoption["before"].as_array().is_some_and(|runs| runs.iter().any(|run| run == other));
+    adoptions.any(|adoption| adoption["run"] == other || earlier(&adoption))
 }
 
 fn zero(id: &str) -> bool {
@@ -47,6 +61,22 @@ mod tests {
             let mut forged = Forged::deploy();
             forged.deed(&What::Apply).before.lock = lock;
             assert_eq!(rules(&forged.history()), ["lock"]);
+        }
+    }
+
+    #[test]
+    fn a_lock_is_taken_over_only_where_the_journal_says_so() {
+        let open = Some("prod-0".to_owned());
+        for (journal, found) in [
+            ("", &["lock"][..]),
+            (r#"{"record":{"event":"took-over","adoption":{"run":"prod-x"}}}"#, &["lock"]),
+            (r#"{"record":{"event":"took-over","adoption":{"run":"prod-0"}}}"#, &[]),
+        ] {
+            let mut forged = Forged::deploy();
+            let taken = &mut forged.history.deeds[0];
+            taken.before.lock.clone_from(&open);
+            taken.before.journal.extend(format!("{journal}\n").into_bytes());
+            assert_eq!(rules(&forged.history()), found, "{journal}");
         }
     }
 

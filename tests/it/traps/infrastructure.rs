@@ -2,7 +2,7 @@
 
 use catalog_deploy::rehearsal::Fault;
 
-use super::{APPROVE, PUBLISH, Played, Want, deployed, each, play2, published};
+use super::{APPROVE, NEW, PUBLISH, Played, Want, deployed, each, play2, published};
 
 pub const MORE: &[Fault] = &[Fault::PlanDestroysMore, Fault::PlanNeverConverges, Fault::PullRequestAnswerLost];
 
@@ -32,6 +32,16 @@ fn digest(played: &Played) -> String {
     let digest = next.rsplit_once("--approve ").unwrap().1.split(' ').next().unwrap().to_owned();
     assert!(digest.starts_with("apply@") && digest.len() > 40, "{next}");
     digest
+}
+
+/// The apply that did nothing is made again, and then production runs the new version.
+#[test]
+fn a_resume_applies_what_an_apply_did_not() {
+    let mut played = play2(Fault::ApplyDoesNothing);
+    assert_ne!(played.stage.world.deployed_tag().as_deref(), Some(NEW));
+    played.resume(&[]);
+    played.ends(&deployed(&[]));
+    assert_eq!(played.stage.world.deployed_tag().as_deref(), Some(NEW));
 }
 
 /// What is planned again after every apply is no sign of a failed one: a configuration may never settle.

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use super::super::{Failure, fail, say};
-use super::plan::Plan;
+use super::config::NOW;
+use super::plan::{Change, Plan};
 use super::state::{self, Existing};
 
 pub(super) fn apply(directory: &Path, plan: &Plan) -> Result<(), Failure> {
@@ -36,7 +37,7 @@ pub(super) fn apply(directory: &Path, plan: &Plan) -> Result<(), Failure> {
         if change.actions == "update" {
             say(&format!("{}: Modifying...\n", change.address()));
             state.resources.iter_mut().filter(|it| it.address() == change.address()).for_each(|it| {
-                it.input.clone_from(&change.input);
+                it.input = input(change);
             });
         } else if change.actions.contains("create") {
             say(&format!("{}: Creating...\n", change.address()));
@@ -44,7 +45,7 @@ pub(super) fn apply(directory: &Path, plan: &Plan) -> Result<(), Failure> {
                 module: change.module.clone(),
                 name: change.name.clone(),
                 id: state::new_id()?,
-                input: change.input.clone(),
+                input: input(change),
                 trigger: change.trigger.clone(),
             });
         } else {
@@ -57,4 +58,9 @@ pub(super) fn apply(directory: &Path, plan: &Plan) -> Result<(), Failure> {
         counts[0], counts[1], counts[2]
     ));
     Ok(())
+}
+
+/// What the resource gets, which a plan may not know.
+fn input(change: &Change) -> Option<String> {
+    if change.input.as_deref() == Some(NOW) { Some(jiff::Timestamp::now().to_string()) } else { change.input.clone() }
 }

@@ -9,6 +9,9 @@ use hcl_edit::structure::{Block, Body};
 
 use super::super::Failure;
 
+/// An input that is known only after the apply, and is another one each time.
+pub(super) const NOW: &str = "timestamp()";
+
 /// A resource as configured, its references resolved as far as they are known without other resources.
 #[derive(Debug, Clone)]
 pub(super) struct Resource {
@@ -70,11 +73,7 @@ fn resource(module: &str, block: &Block, arguments: &BTreeMap<String, String>) -
         body.get_attribute(key).map(|it| literal(&it.value).unwrap_or_else(|| it.value.to_string().trim().to_owned()))
     };
     let variable = |text: &str| text.strip_prefix("var.").and_then(|name| arguments.get(name).cloned());
-    let input = text(&block.body, "input").map(|input| match input.as_str() {
-        // Another one each time that it is read.
-        "timestamp()" => jiff::Timestamp::now().to_string(),
-        _ => variable(&input).unwrap_or(input),
-    });
+    let input = text(&block.body, "input").map(|input| variable(&input).unwrap_or(input));
     let trigger = text(&block.body, "triggers_replace")
         .and_then(|list| Some(list.split_once("terraform_data.")?.1.split('.').next()?.to_owned()));
     let precondition = block.body.get_blocks("lifecycle").flat_map(|it| it.body.get_blocks("precondition")).next();

@@ -136,11 +136,11 @@ impl Plan {
             counts[0] += usize::from(change.actions.contains("create"));
             counts[1] += usize::from(change.actions == "update");
             counts[2] += usize::from(change.actions.contains("delete"));
-            text.push_str(&format!(
-                "\n  # {} {what}\n{sign} input = {:?}\n",
-                change.address(),
-                change.input.as_deref().unwrap_or("null")
-            ));
+            let input = match change.input.as_deref() {
+                Some(config::NOW) => "(known after apply)".to_owned(),
+                input => format!("{:?}", input.unwrap_or("null")),
+            };
+            text.push_str(&format!("\n  # {} {what}\n{sign} input = {input}\n", change.address()));
         }
         if self.changes_anything() {
             text.push_str(&format!(

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::VERSION;
+use super::config::NOW;
 use super::plan::{Change, Plan};
 use super::state::{Existing, State};
 
@@ -78,7 +79,11 @@ fn change(change: &Change, prior: Option<&State>) -> Value {
         Some(before) if !creates => after.insert("id".into(), json!(before.id)),
         _ => unknown.insert("id".into(), json!(true)),
     };
-    after.insert("input".into(), json!(change.input));
+    if change.input.as_deref() == Some(NOW) {
+        unknown.insert("input".into(), json!(true));
+    } else {
+        after.insert("input".into(), json!(change.input));
+    }
     if before.is_some_and(|before| before.input == change.input) && !creates || change.input.is_none() {
         after.insert("output".into(), json!(change.input));
     } else {
