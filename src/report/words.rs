@@ -159,3 +159,29 @@ pub fn question(question: &Question, width: usize) -> Vec<String> {
     }
     rows
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By these marks a quiet view decides what it leaves out.
+    #[test]
+    fn only_what_is_as_it_should_be_has_a_mark_that_says_so() {
+        let why = || "a reason".to_owned();
+        let unwell = [
+            StepResult::Unhealthy { why: why() },
+            StepResult::Inconclusive { why: why() },
+            StepResult::Unfinished { why: why() },
+            StepResult::Left { what: why() },
+            StepResult::Blocked { refusals: Vec::new() },
+            StepResult::Failed { why: why() },
+            StepResult::Stopped { why: why() },
+        ];
+        for result in unwell {
+            assert!(!matches!(mark(&result), '✔' | '•' | '↷'), "{result:?}");
+        }
+        for result in [StepResult::Changed, StepResult::Satisfied, StepResult::Skipped { why: why() }] {
+            assert!(matches!(mark(&result), '✔' | '•' | '↷'), "{result:?}");
+        }
+    }
+}

@@ -63,10 +63,18 @@ pub struct Deed {
 }
 
 impl Deed {
-    /// Terraform's state is another one than before.
+    /// The instance in Terraform's state is another one than before. (Other resources may never settle.)
     pub fn changed(&self) -> bool {
-        !self.state_after.is_empty() && self.state_after != self.before.state
+        !self.state_after.is_empty() && instance(&self.state_after) != instance(&self.before.state)
     }
+}
+
+/// The id of the instance in a state of Terraform's; `None` where there is none, or the state cannot be read.
+fn instance(state: &[u8]) -> Option<String> {
+    let state: Value = serde_json::from_slice(state).ok()?;
+    let resources = state["resources"].as_array()?;
+    let instance = resources.iter().find(|it| it["name"] == "instance")?;
+    instance["instances"][0]["attributes"]["id"].as_str().map(str::to_owned)
 }
 
 /// How one command ended.

@@ -42,9 +42,20 @@ pub struct Approved {
     pub serial: Option<u64>,
 }
 
-/// Pure: compares what was approved with what a plan finds now. `succeeded`: Terraform itself reported success. Then an
-/// update that is planned again, or anything that was not approved, does not mean that the apply is incomplete.
-pub fn judge_landed(approved: Option<&Plan>, now: &Plan, succeeded: bool) -> Landed {
+/// What is known of an apply besides the plans.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reported {
+    /// Terraform reported no success, or none that is known.
+    Nothing,
+    /// Terraform itself reported success.
+    Success,
+    /// It reported success, and its state is another one than before.
+    SuccessAndState,
+}
+
+/// Pure: compares what was approved with what a plan finds now. After a success an update that is planned again, or
+/// anything that was not approved, does not mean that the apply is incomplete.
+pub fn judge_landed(approved: Option<&Plan>, now: &Plan, reported: Reported) -> Landed {
     let lines = |changes: &[&PlannedChange], outputs: &[String]| -> Vec<String> {
         let changes = changes.iter().map(|change| format!("{} {}", verb(&change.actions), change.address));
         changes.chain(outputs.iter().map(|output| format!("output {output}"))).collect()
@@ -54,10 +65,12 @@ pub fn judge_landed(approved: Option<&Plan>, now: &Plan, succeeded: bool) -> Lan
         return Landed::Yes { remains: Vec::new() };
     }
     let Some(approved) = approved else { return Landed::Partly { left: everything() } };
-    if approved.digest == now.digest || all_planned_again(approved, now) {
+    // Where the state has changed, and all that was approved never settles, a plan could never find it applied.
+    let settles = reported != Reported::SuccessAndState || approved.changes.iter().any(|change| lasting(&change.actions));
+    if settles && (approved.digest == now.digest || all_planned_again(approved, now)) {
         return Landed::No("a new plan finds everything that was approved".into());
     }
-    if !succeeded {
+    if reported == Reported::Nothing {
         return Landed::Partly { left: everything() };
     }
     let pending: Vec<&PlannedChange> = now.changes.iter().filter(|change| pending(approved, change)).collect();
@@ -77,11 +90,15 @@ fn all_planned_again(approved: &Plan, now: &Plan) -> bool {
 }
 
 /// Whether a planned change is left over from one that was approved: an instance that is still to be replaced, or that
-/// is gone and not made anew. An update may be planned for ever.
+/// is gone and not made anew.
 fn pending(approved: &Plan, change: &PlannedChange) -> bool {
-    let lasting = |actions: &str| actions != "update";
     lasting(&change.actions)
         && approved.changes.iter().any(|other| other.address == change.address && lasting(&other.actions))
+}
+
+/// Whether these actions, once carried out, are not planned again. An update may be planned for ever.
+fn lasting(actions: &str) -> bool {
+    actions != "update"
 }
 
 fn approved_file(look: &Look<'_>) -> PathBuf {
@@ -128,12 +145,15 @@ pub async fn landed(look: Look<'_>, succeeded: bool) -> Result<Landed, Trouble> 
     let before = approved.as_ref().and_then(|approved| approved.serial);
     let (after, planned) = tokio::join!(serial(&look), plan_again(look));
     // Of an apply that was cut off, the state may know less than what was done.
-    if let (true, Some(before), Some(after)) = (succeeded, before, after)
-        && before == after
-    {
-        return Ok(Landed::No(format!("Terraform's state is the same as before (serial {after})")));
-    }
-    Ok(judge_landed(approved.as_ref().map(|approved| &approved.plan), &planned?, succeeded))
+    let reported = match (succeeded, before, after) {
+        (false, ..) => Reported::Nothing,
+        (true, Some(before), Some(after)) if before == after => {
+            return Ok(Landed::No(format!("Terraform's state is the same as before (serial {after})")));
+        }
+        (true, Some(_), Some(_)) => Reported::SuccessAndState,
+        (true, ..) => Reported::Success,
+    };
+    Ok(judge_landed(approved.as_ref().map(|approved| &approved.plan), &planned?, reported))
 }
 
 /// A plan in a scratch copy with the wanted tag and the flag true.
@@ -171,6 +191,7 @@ pub fn whole(transcript: &Transcript, tail: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::Reported::{Nothing, Success, SuccessAndState};
     use super::*;
 
     fn plan(digest: &str, changes: &[(&str, &str)]) -> Plan {
@@ -219,8 +240,8 @@ mod tests {
             ("approved elsewhere, landed", None, plan("z", &[]), yes(&[])),
         ];
         for (name, approved, now, expected) in cases {
-            for succeeded in [true, false] {
-                assert_eq!(judge_landed(approved, &now, succeeded), expected, "{name}, {succeeded}");
+            for reported in [Nothing, Success, SuccessAndState] {
+                assert_eq!(judge_landed(approved, &now, reported), expected, "{name}, {reported:?}");
             }
         }
     }
@@ -229,7 +250,7 @@ mod tests {
     fn success_with_a_replacement_still_planned_is_partial() {
         let approved = plan("a", &[("instance", "delete/create"), ("user_data", "update")]);
         let again = plan("b", &[("instance", "create/delete")]);
-        assert_eq!(judge_landed(Some(&approved), &again, true), partly(&["replace instance"]));
+        assert_eq!(judge_landed(Some(&approved), &again, Success), partly(&["replace instance"]));
     }
 
     #[test]
@@ -237,25 +258,36 @@ mod tests {
         let approved = plan("a", &[("instance", "delete/create"), ("user_data", "update")]);
         let now = plan("b", &[("user_data", "update"), ("other", "create")]);
         let left = ["update user_data", "create other"];
-        assert_eq!(judge_landed(Some(&approved), &now, true), yes(&left));
-        assert_eq!(judge_landed(Some(&approved), &now, false), partly(&left), "nobody reported success");
+        assert_eq!(judge_landed(Some(&approved), &now, Success), yes(&left));
+        assert_eq!(judge_landed(Some(&approved), &now, Nothing), partly(&left), "nobody reported success");
+    }
+
+    /// Every plan finds it, so that a plan cannot show that it was not applied; the state can.
+    #[test]
+    fn where_all_that_was_approved_never_settles_the_state_decides() {
+        let approved = plan("a", &[("planned_at", "update")]);
+        for (reported, expected) in
+            [(Nothing, no()), (Success, no()), (SuccessAndState, yes(&["update planned_at"]))]
+        {
+            assert_eq!(judge_landed(Some(&approved), &approved, reported), expected, "{reported:?}");
+        }
     }
 
     #[test]
     fn everything_planned_again_means_not_applied_whatever_else_is_planned() {
         let approved = plan("a", &[("instance", "delete/create")]);
         let now = plan("b", &[("instance", "delete/create"), ("other", "update")]);
-        assert_eq!(judge_landed(Some(&approved), &now, true), no());
+        assert_eq!(judge_landed(Some(&approved), &now, Success), no());
         let outputs = Plan { outputs: vec!["tag".into()], ..plan("o", &[]) };
         let again = Plan { digest: "p".into(), ..outputs.clone() };
-        assert_eq!(judge_landed(Some(&outputs), &again, true), no());
+        assert_eq!(judge_landed(Some(&outputs), &again, Success), no());
     }
 
     #[test]
     fn an_output_that_still_changes_is_something_left() {
         let now = Plan { outputs: vec!["tag".into()], ..plan("n", &[]) };
         let approved = plan("a", &[("instance", "delete/create")]);
-        assert_eq!(judge_landed(Some(&approved), &now, false), partly(&["output tag"]));
-        assert_eq!(judge_landed(Some(&approved), &now, true), yes(&["output tag"]));
+        assert_eq!(judge_landed(Some(&approved), &now, Nothing), partly(&["output tag"]));
+        assert_eq!(judge_landed(Some(&approved), &now, Success), yes(&["output tag"]));
     }
 }

@@ -32,6 +32,11 @@ fn module(tag: &str, flag: bool) -> Vec<u8> {
         .into_bytes()
 }
 
+fn state(instance: &str) -> Vec<u8> {
+    let instances = json!([{ "attributes": { "id": instance } }]);
+    json!({ "resources": [{ "name": "instance", "instances": instances }] }).to_string().into_bytes()
+}
+
 fn intent(step: &str) -> Vec<u8> {
     format!("{}\n", json!({ "record": { "event": "intent", "step": step, "effect": format!("{step}/1") } }))
         .into_bytes()
@@ -59,7 +64,7 @@ impl Forged {
         forged.add(What::Apply);
         let apply = forged.history.deeds.last_mut().unwrap();
         (apply.before.flag, apply.before.state, apply.state_after) =
-            (Some("true".into()), b"1".to_vec(), b"2".to_vec());
+            (Some("true".into()), state("1"), state("2"));
         forged.add(request("PATCH", "/api/v1/dags/image_data_refresh", json!({ "is_paused": false })));
         forged.add(What::Ref { name: LOCK.into(), old: "1".into(), new: ZERO.into() });
         forged

@@ -36,6 +36,17 @@ fn somebody_deployed_another_tag_meanwhile() {
     assert_eq!(stage.world.deployed_tag().as_deref(), Some(other));
 }
 
+/// What only looks is looked at again before the first question: a person is not asked about what is refused anyway.
+#[test]
+fn a_dag_began_meanwhile() {
+    let (stage, run) = at_the_apply();
+    let asks = || stage.run(&[super::resumed(&run), vec!["--json"]].concat()).stdout.contains(r#""gate-asked""#);
+    stage.world.start_dag_run("flickr_workflow", "running", &[("pull_data", "PythonOperator", "running")]);
+    assert!(!asks(), "a gate was asked before the refusal");
+    refused(&stage, &run, "flickr_workflow");
+    assert_eq!(stage.world.deployed_tag().as_deref(), Some(OLD));
+}
+
 #[test]
 fn main_of_the_infrastructure_moved_meanwhile() {
     let (stage, run) = at_the_apply();

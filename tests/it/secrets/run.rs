@@ -74,6 +74,8 @@ fn gone_from_everything_though_children_print_them() {
         &["show", &run][..],
         &["show", &run, "--format", "markdown"],
         &["show", &run, "--format", "json"],
+        &["show", &run, "--format", "incident"],
+        &["tags", "prod"],
         &["status"],
         &["history"],
         &["doctor"],
@@ -90,6 +92,22 @@ fn gone_from_everything_though_children_print_them() {
         told.add(&path.display().to_string(), String::from_utf8_lossy(&std::fs::read(&path).unwrap()));
     }
     told.holds_none_of(&secrets);
+}
+
+/// As every editor leaves it, and some of them with a carriage return.
+#[test]
+fn the_end_of_a_secrets_line_is_no_part_of_it() {
+    let stage = Stage::new(&[]);
+    let secrets = stage.config.parent().unwrap().join("secrets");
+    for (name, end) in NAMES.iter().zip(["\n", "\r\n", "\n", "\n"]) {
+        let file = secrets.join(name);
+        let secret = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, secret + end).unwrap();
+    }
+    let done = stage.run(&approved(&[]));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(!done.stderr.contains("warning: Slack"), "{}", done.stderr);
+    assert!(!stage.world.slack_messages().is_empty());
 }
 
 fn mode(path: &Path) -> u32 {

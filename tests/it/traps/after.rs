@@ -2,6 +2,9 @@
 
 use catalog_deploy::rehearsal::{Fault, RequestLogEntry};
 
+use crate::deploy::approved;
+use crate::support::Stage;
+
 use super::{APPROVE, LEFT, OPEN, PUBLISH, Want, deployed, each, play2};
 
 pub const MORE: &[Fault] = &[
@@ -42,6 +45,16 @@ each! { V2:
         changes: &[PUBLISH, OPEN],
         ..unfinished(&["no changelog pull request from changelog/catalog-2024.09.30.10.20.30", "do not publish again"])
     };
+}
+
+#[test]
+fn quietly_too_it_is_said_that_production_is_unhealthy() {
+    let stage = Stage::new(&[Fault::ImportErrorAppears]);
+    let done = stage.run(&approved(&["--quiet"]));
+    assert_eq!(done.code, 7, "{}", done.stderr);
+    let said = |words: &str| done.stderr.lines().any(|line| line.contains("/19] ") && line.contains(words));
+    assert!(said("deployed, but unhealthy: new import errors"), "{}", done.stderr);
+    assert!(!said("image: done") && !said("nothing to do"), "quiet: {}", done.stderr);
 }
 
 /// Best effort: messages fail, nothing else does.
