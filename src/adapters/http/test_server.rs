@@ -109,11 +109,12 @@ pub(crate) async fn nobody() -> String {
     format!("http://{}", listener.local_addr().unwrap())
 }
 
-/// Short enough for tests: half a second for an answer, two tries, no pause worth naming.
+/// Short enough for tests, long enough for 16 MiB on a busy machine: two seconds for an answer, two tries, no pause worth
+/// naming.
 pub(crate) fn impatient() -> Patience {
     Patience {
-        connect: Duration::from_millis(500),
-        answer: Duration::from_millis(500),
+        connect: Duration::from_secs(2),
+        answer: Duration::from_secs(2),
         tries: 2,
         first_pause: Duration::from_millis(1),
         longest_pause: Duration::from_secs(5),

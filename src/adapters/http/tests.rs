@@ -45,7 +45,7 @@ async fn silence_ends_at_the_deadline() {
     let (error, asked) = fault(Reply::Silence).await;
     assert!(matches!(error.cause, Cause::NoAnswer(text) if text.contains("in time")));
     assert_eq!(asked, 2);
-    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < Duration::from_secs(20));
 }
 
 #[tokio::test]

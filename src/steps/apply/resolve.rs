@@ -66,7 +66,8 @@ pub fn judge_landed(approved: Option<&Plan>, now: &Plan, reported: Reported) -> 
     }
     let Some(approved) = approved else { return Landed::Partly { left: everything() } };
     // Where the state has changed, and all that was approved never settles, a plan could never find it applied.
-    let settles = reported != Reported::SuccessAndState || approved.changes.iter().any(|change| lasting(&change.actions));
+    let settles =
+        reported != Reported::SuccessAndState || approved.changes.iter().any(|change| lasting(&change.actions));
     if settles && (approved.digest == now.digest || all_planned_again(approved, now)) {
         return Landed::No("a new plan finds everything that was approved".into());
     }
@@ -266,9 +267,7 @@ mod tests {
     #[test]
     fn where_all_that_was_approved_never_settles_the_state_decides() {
         let approved = plan("a", &[("planned_at", "update")]);
-        for (reported, expected) in
-            [(Nothing, no()), (Success, no()), (SuccessAndState, yes(&["update planned_at"]))]
-        {
+        for (reported, expected) in [(Nothing, no()), (Success, no()), (SuccessAndState, yes(&["update planned_at"]))] {
             assert_eq!(judge_landed(Some(&approved), &approved, reported), expected, "{reported:?}");
         }
     }

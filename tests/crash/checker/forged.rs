@@ -63,8 +63,7 @@ impl Forged {
         forged.history.deeds[0].before.lock = None;
         forged.add(What::Apply);
         let apply = forged.history.deeds.last_mut().unwrap();
-        (apply.before.flag, apply.before.state, apply.state_after) =
-            (Some("true".into()), state("1"), state("2"));
+        (apply.before.flag, apply.before.state, apply.state_after) = (Some("true".into()), state("1"), state("2"));
         forged.add(request("PATCH", "/api/v1/dags/image_data_refresh", json!({ "is_paused": false })));
         forged.add(What::Ref { name: LOCK.into(), old: "1".into(), new: ZERO.into() });
         forged

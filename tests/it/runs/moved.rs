@@ -1,7 +1,5 @@
 //! A run that is gone on with after the world has moved: what was looked at first is no longer what is there.
 
-use std::process::Command;
-
 use super::{NEW, OLD, PUBLISH, nothing_held, run};
 use crate::support::Stage;
 
@@ -50,17 +48,7 @@ fn a_dag_began_meanwhile() {
 #[test]
 fn main_of_the_infrastructure_moved_meanwhile() {
     let (stage, run) = at_the_apply();
-    let clone = tempfile::tempdir().unwrap();
-    let remote = stage.git(&["remote", "get-url", "origin"]);
-    let git = |arguments: &[&str]| {
-        let done = Command::new("git").current_dir(clone.path()).args(arguments).output().unwrap();
-        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    };
-    git(&["clone", "--quiet", "--branch", "main", remote.trim(), "."]);
-    std::fs::write(clone.path().join("NOTES.md"), "merged meanwhile\n").unwrap();
-    git(&["add", "."]);
-    git(&["-c", "user.name=Bea", "-c", "user.email=bea@localhost", "commit", "--quiet", "-m", "Merged"]);
-    git(&["push", "--quiet", "origin", "main"]);
+    stage.colleague_pushes("main", "NOTES.md", |_| "merged meanwhile\n".to_owned());
     refused(&stage, &run, "the checkout is behind origin/main");
     assert_eq!(stage.world.deployed_tag().as_deref(), Some(OLD));
     // As it says: brought up to date, the release is still to be deployed.

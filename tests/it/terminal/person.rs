@@ -73,7 +73,9 @@ impl Person {
     pub fn sees(&mut self, text: &str) {
         let deadline = Instant::now() + Duration::from_secs(40);
         loop {
-            let (words, over) = (words(&self.raw()), self.reader.as_ref().is_none_or(|it| it.is_finished()));
+            // In this order: what is said last, and the end right after it, must not fall between the two.
+            let over = self.reader.as_ref().is_none_or(|it| it.is_finished());
+            let words = words(&self.raw());
             let from = self.read.min(words.len());
             if let Some(at) = words.get(from..).and_then(|new| new.find(text)) {
                 self.read = from + at + text.len();

@@ -2,7 +2,10 @@
 
 use catalog_deploy::rehearsal::Fault;
 
-use super::{APPROVE, NEW, PUBLISH, Played, Want, deployed, each, play2, published};
+use crate::deploy::approved;
+use crate::support::Stage;
+
+use super::{APPROVE, NEW, OLD, PUBLISH, Played, Want, changes, deployed, each, play2, published};
 
 pub const MORE: &[Fault] = &[Fault::PlanDestroysMore, Fault::PlanNeverConverges, Fault::PullRequestAnswerLost];
 
@@ -83,4 +86,26 @@ fn a_pull_request_whose_answer_is_lost_is_opened_once() {
         ..deployed(&["pull/811 is open, the version bump alone"])
     });
     assert_eq!(played.stage.world.pull_requests().len(), 1);
+}
+
+/// Somebody has committed the checkout as it was during the apply: the version is right, and the flag must not get to main.
+#[test]
+fn a_branch_with_the_right_version_and_the_flag_true_gets_no_pull_request() {
+    let stage = Stage::new(&[]);
+    let branch = format!("catalog-deploy/{NEW}");
+    stage.colleague_pushes(&branch, "environments/prod/catalog-airflow.tf", |text| {
+        text.replace(OLD, NEW).replace("running_dags_cleared = false", "running_dags_cleared = true")
+    });
+    let done = stage.run(&approved(&[]));
+    assert_eq!(done.code, 1, "{}", done.stderr);
+    let says = format!("the branch {branch} exists and does not say running_dags_cleared = false");
+    assert!(done.stderr.contains(&says), "{}", done.stderr);
+    assert_eq!(changes(&stage), [PUBLISH, APPROVE]);
+    // As it says.
+    stage.on_remote(&["branch", "--quiet", "-D", &branch]);
+    let run = stage.runs().pop().unwrap();
+    let done = stage.run(&["resume", &run, "--approve", "pull-request"]);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let pushed = stage.on_remote(&["show", &format!("{branch}:environments/prod/catalog-airflow.tf")]);
+    assert!(pushed.contains("running_dags_cleared = false") && pushed.contains(NEW), "{pushed}");
 }
