@@ -372,6 +372,7 @@ impl Director {
             run: journal.as_deref().and_then(run_of),
             journal: journal.and_then(|path| std::fs::read(path).ok()).unwrap_or_default(),
             lock: self.holder(inner),
+            remote_down: inner.down == Some(Service::Remote),
             flag: attribute(&module, "running_dags_cleared"),
             paused: paused.into_iter().collect(),
             state: std::fs::read(self.checkout.join("environments/prod/terraform.tfstate")).unwrap_or_default(),

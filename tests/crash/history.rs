@@ -16,6 +16,8 @@ pub struct Sight {
     pub run: Option<String>,
     /// The run that the remote's lock names.
     pub lock: Option<String>,
+    /// The remote does not answer at this moment: nobody can ask who holds the lock.
+    pub remote_down: bool,
     /// The flag's literal in the checkout.
     pub flag: Option<String>,
     pub paused: BTreeSet<String>,

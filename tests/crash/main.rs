@@ -3,7 +3,8 @@
 //!
 //! `cargo test --test crash` plays a sample for `CRASH_SECONDS` (300), or until some of each kind were judged where that
 //! takes longer, and prints its seed; `CRASH_SEED=N` plays it again, `CRASH_ALL=1` plays everything (`CRASH_PART=2/5` a
-//! fifth of it), `CRASH_REAL=1` with the real Terraform, `CRASH_POINT='prod write journal.ndjson#57:torn'` one point.
+//! fifth of it), `CRASH_ONLY=down` what has this in its scenario's or its kind's name, `CRASH_REAL=1` with the real
+//! Terraform, `CRASH_POINT='prod write journal.ndjson#57:torn'` one point.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot set its stage up has failed")]

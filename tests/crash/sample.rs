@@ -51,11 +51,14 @@ fn number(name: &str, otherwise: u64) -> u64 {
 fn nothing_is_lost() {
     let begin = Instant::now();
     let everything = setting("CRASH_ALL").is_some();
-    let point = setting("CRASH_POINT");
+    let (point, only) = (setting("CRASH_POINT"), setting("CRASH_ONLY"));
     let (sets, jobs) = match &point {
         Some(wanted) => (Vec::new(), named(wanted)),
         None => {
-            let (sets, jobs) = recorded();
+            let (sets, mut jobs) = recorded();
+            if let Some(only) = &only {
+                jobs.retain(|job| format!("{} {}", job.scenario, kind(&job.crash)).contains(only));
+            }
             (sets, chosen(jobs, everything))
         }
     };
@@ -65,7 +68,7 @@ fn nothing_is_lost() {
     println!("{} cases judged in {:.0?}", table.judged(), begin.elapsed());
     assert!(table.violations.is_empty(), "{} cases violate a rule; they stand above", table.violations.len());
     assert!(table.judged() > 0, "nothing was judged");
-    if point.is_none() && !everything {
+    if point.is_none() && only.is_none() && !everything {
         let missing: Vec<&str> = FOUND.into_iter().filter(|name| !table.reached(name)).collect();
         assert!(missing.is_empty(), "a bug was found there once, and it was not judged: {missing:?}");
         assert!(some_of_each_kind(&table), "too few of a kind were judged: {:?}", table.of_each_kind());

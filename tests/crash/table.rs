@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::case::{Crash, Played, Went};
+use crate::director::Service;
 use crate::point::Point;
 use crate::scenario::Scenario;
 
@@ -75,7 +76,7 @@ impl Table {
     }
 
     /// How many crashes of each kind were judged.
-    pub fn of_each_kind(&self) -> [(&'static str, usize); 5] {
+    pub fn of_each_kind(&self) -> [(&'static str, usize); 8] {
         KINDS.map(|kind| {
             let rows = self.rows.iter().filter(|((_, of), _)| *of == kind);
             (kind, rows.map(|(_, row)| row.reached).sum())
@@ -84,7 +85,7 @@ impl Table {
 
     pub fn print(&self) {
         println!(
-            "{:<10} {:<9} {:>7} {:>7} {:>7} {:>7} {:>10}",
+            "{:<10} {:<13} {:>7} {:>7} {:>7} {:>7} {:>10}",
             "scenario", "hit", "points", "judged", "idle", "missed", "violations"
         );
         let mut sum = Row::default();
@@ -103,7 +104,7 @@ impl Table {
 
 fn line(scenario: &str, kind: &str, row: &Row) {
     println!(
-        "{scenario:<10} {kind:<9} {:>7} {:>7} {:>7} {:>7} {:>10}",
+        "{scenario:<10} {kind:<13} {:>7} {:>7} {:>7} {:>7} {:>10}",
         row.crashes, row.judged, row.idle, row.missed, row.violations
     );
 }
@@ -114,14 +115,18 @@ pub fn name(played: &Played) -> String {
 }
 
 /// What a crash can hit.
-const KINDS: [&str; 5] = ["file", "request", "child", "bad disk", "outage"];
+const KINDS: [&str; 8] =
+    ["file", "request", "child", "bad disk", "airflow down", "registry down", "github down", "remote down"];
 
 /// What a crash hits, one of [`KINDS`].
 pub fn kind(crash: &Crash) -> &'static str {
     let key = match crash {
         Crash::Killed(Point { key, .. }) => key,
         Crash::Disk(_) => return "bad disk",
-        Crash::Outage { .. } => return "outage",
+        Crash::Outage { of: Service::Airflow, .. } => return "airflow down",
+        Crash::Outage { of: Service::Registry, .. } => return "registry down",
+        Crash::Outage { of: Service::Github, .. } => return "github down",
+        Crash::Outage { of: Service::Remote, .. } => return "remote down",
     };
     match key.split(' ').next().unwrap_or_default() {
         "write" | "fsync" | "rename" | "truncate" => "file",

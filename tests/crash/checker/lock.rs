@@ -18,6 +18,8 @@ pub fn held(history: &History, _: Scenario) -> Vec<String> {
             }
             // What is owed is given back under a free lock too, so long as nobody else deploys.
             _ if gives_back(deed) => ours || holder.is_none(),
+            // A person has decided to continue without it.
+            _ if deed.before.remote_down => ours || (holder.is_none() && overridden(deed)),
             _ => ours,
         };
         if !fine {
@@ -35,6 +37,10 @@ fn taken_over(deed: &Deed, other: &str) -> bool {
     let earlier =
         |adoption: &Value| adoption["before"].as_array().is_some_and(|runs| runs.iter().any(|run| run == other));
     adoptions.any(|adoption| adoption["run"] == other || earlier(&adoption))
+}
+
+fn overridden(deed: &Deed) -> bool {
+    String::from_utf8_lossy(&deed.before.journal).contains(r#""check":"lock""#)
 }
 
 fn zero(id: &str) -> bool {
@@ -61,6 +67,19 @@ mod tests {
             let mut forged = Forged::deploy();
             forged.deed(&What::Apply).before.lock = lock;
             assert_eq!(rules(&forged.history()), ["lock"]);
+        }
+    }
+
+    #[test]
+    fn without_the_remote_the_override_stands_for_the_lock() {
+        for (overridden, down, found) in [(true, true, &[][..]), (false, true, &["lock"]), (true, false, &["lock"])] {
+            let mut forged = Forged::deploy();
+            let before = &mut forged.deed(&What::Apply).before;
+            (before.lock, before.remote_down) = (None, down);
+            if overridden {
+                before.journal.extend(b"{\"record\":{\"given\":{\"subject\":\"check\",\"check\":\"lock\"}}}\n");
+            }
+            assert_eq!(rules(&forged.history()), found, "{overridden}, {down}");
         }
     }
 

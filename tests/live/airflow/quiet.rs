@@ -133,7 +133,7 @@ async fn health_of_a_deploy(airflow: &Airflow, cases: &mut Cases) {
     // Whatever beats now is older than an apply that ends in an hour, and newer than one that ended an hour ago.
     let applied = |hours| {
         let ended_at = Timestamp::now() + SignedDuration::from_hours(hours);
-        Fact::Applied(AppliedFact { ended_at, airflow_clock_skew_ms: 0, changed: true })
+        Fact::Applied(AppliedFact { ended_at, airflow_clock_skew_ms: 0, changed: true, unverified: None })
     };
     bench.held = vec![paused_by_us("image_data_refresh")];
     let step = GiveBack::new("hold-dags".into(), true, MINUTE);
@@ -164,7 +164,7 @@ async fn health_of_a_deploy(airflow: &Airflow, cases: &mut Cases) {
     cases.passed("post-checks: healthy, the known import error is no news");
 
     if let Some(baseline) = &mut bench.facts.baseline {
-        baseline.import_errors.clear();
+        baseline.import_errors = Some(Vec::new());
     }
     let finding = bench.observe(&PostChecks::new(MINUTE, Duration::ZERO)).await.unwrap();
     assert!(matches!(&finding.decision, Decision::Wait(wait) if wait.on.contains("new import errors")), "{finding:?}");

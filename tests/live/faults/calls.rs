@@ -118,6 +118,13 @@ pub fn common() -> Vec<Row> {
             }
             .boxed()
         }),
+        Row::new(GITHUB, "GET", "/repos/{}/{}/actions/runs/{}/jobs", |behind| {
+            async move {
+                let run = behind.services.world.workflow_runs()[0].id;
+                behind.github().jobs(APPLICATION, run).await.map(|it| format!("{it:?}"))
+            }
+            .boxed()
+        }),
         Row::new(GITHUB, "GET", "/repos/{}/{}/commits", call!(github.commits_touching(APPLICATION, "main", "catalog"))),
         Row::new(GITHUB, "GET", "/repos/{}/{}/pulls", |behind| {
             async move {
