@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test starts the binary and finds its tools on PATH")]
 
 mod architecture;
+mod colleague;
 mod compile_fail;
 mod deploy;
 mod dry_run;

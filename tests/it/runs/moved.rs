@@ -1,6 +1,7 @@
 //! A run that is gone on with after the world has moved: what was looked at first is no longer what is there.
 
 use super::{NEW, OLD, PUBLISH, nothing_held, run};
+use crate::colleague;
 use crate::support::Stage;
 
 /// Stopped at the apply, its release published.
@@ -48,7 +49,7 @@ fn a_dag_began_meanwhile() {
 #[test]
 fn main_of_the_infrastructure_moved_meanwhile() {
     let (stage, run) = at_the_apply();
-    stage.colleague_pushes("main", "NOTES.md", |_| "merged meanwhile\n".to_owned());
+    colleague::pushes(&stage, "main", "NOTES.md", |_| "merged meanwhile\n".to_owned());
     refused(&stage, &run, "the checkout is behind origin/main");
     assert_eq!(stage.world.deployed_tag().as_deref(), Some(OLD));
     // As it says: brought up to date, the release is still to be deployed.

@@ -147,19 +147,6 @@ impl Stage {
         Self::git_in(self.world.remote(), arguments)
     }
 
-    /// Somebody else's commit on `branch` of the remote, made on top of main: `file` as `change` leaves it.
-    pub fn colleague_pushes(&self, branch: &str, file: &str, change: impl FnOnce(String) -> String) {
-        let clone = tempfile::tempdir().unwrap();
-        let git = |arguments: &[&str]| drop(Self::git_in(clone.path(), arguments));
-        git(&["clone", "--quiet", "--branch", "main", self.world.remote().to_str().unwrap(), "."]);
-        let path = clone.path().join(file);
-        let before = std::fs::read_to_string(&path).unwrap_or_default();
-        std::fs::write(&path, change(before)).unwrap();
-        git(&["add", "."]);
-        git(&["-c", "user.name=Bea", "-c", "user.email=bea@localhost", "commit", "--quiet", "-m", "A change"]);
-        git(&["push", "--quiet", "origin", &format!("HEAD:refs/heads/{branch}")]);
-    }
-
     fn git_in(directory: &Path, arguments: &[&str]) -> String {
         let output = Command::new("git").current_dir(directory).args(arguments).output().unwrap();
         assert!(output.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));

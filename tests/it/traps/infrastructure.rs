@@ -2,6 +2,7 @@
 
 use catalog_deploy::rehearsal::Fault;
 
+use crate::colleague;
 use crate::deploy::approved;
 use crate::support::Stage;
 
@@ -93,7 +94,7 @@ fn a_pull_request_whose_answer_is_lost_is_opened_once() {
 fn a_branch_with_the_right_version_and_the_flag_true_gets_no_pull_request() {
     let stage = Stage::new(&[]);
     let branch = format!("catalog-deploy/{NEW}");
-    stage.colleague_pushes(&branch, "environments/prod/catalog-airflow.tf", |text| {
+    colleague::pushes(&stage, &branch, "environments/prod/catalog-airflow.tf", |text| {
         text.replace(OLD, NEW).replace("running_dags_cleared = false", "running_dags_cleared = true")
     });
     let done = stage.run(&approved(&[]));

@@ -143,6 +143,7 @@ pub fn blocked(finding: Finding) -> Vec<String> {
 pub fn credentials(trouble: Trouble) -> String {
     match trouble {
         Trouble::Service(error) if error.credentials() => error.to_string(),
+        Trouble::Missing(missing) if missing.error.credentials() => missing.error.to_string(),
         other => panic!("not a matter of credentials: {other:?}"),
     }
 }
