@@ -299,8 +299,13 @@ impl Session {
             Asking::Terminal => {
                 let pager = self.settings.environment.get("PAGER");
                 let words = pager.map(|pager| pager.split_whitespace().map(str::to_owned).collect());
-                let prompt = TerminalPrompt::new(output.screen(), words, self.redactor().clone())
-                    .map_err(|error| CliError::failed(format!("could not use the terminal: {error}")))?;
+                let prompt = TerminalPrompt::new(
+                    output.screen(),
+                    !self.settings.environment.dumb(),
+                    words,
+                    self.redactor().clone(),
+                )
+                .map_err(|error| CliError::failed(format!("could not use the terminal: {error}")))?;
                 Box::new(prompt)
             }
             Asking::Nobody => Box::new(Nobody),

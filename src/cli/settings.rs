@@ -76,7 +76,8 @@ impl Environment {
         self.stderr_is_terminal && !self.dumb() && self.get("CI").is_none()
     }
 
-    fn dumb(&self) -> bool {
+    /// A terminal that shows lines and no more.
+    pub fn dumb(&self) -> bool {
         self.get("TERM").is_some_and(|term| term == "dumb")
     }
 }

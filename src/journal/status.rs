@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::event::{Adoption, AnsweredBy, Ended, Event, Mode, Question, Stamped, StepHead, StepResult};
-use crate::facts::{Approval, Facts, Held, Parameters};
+use crate::facts::{Approval, Facts, Held, Parameters, Thing};
 
 /// Where one step stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -396,8 +396,11 @@ impl RunState {
     fn given_back(&mut self, id: &str) -> Result<(), String> {
         let at = self.held.iter().position(|held| held.id == id).ok_or_else(|| format!("{id} is not held"))?;
         let held = self.held.remove(at);
-        // However the effects that took it ended: nothing of them is left.
-        for effect in self.effects.values_mut().filter(|effect| effect.in_doubt() && effect.took.contains(&held.id)) {
+        // However the effects that took it ended: nothing of them is left. (A lock may still arrive: it is looked for again
+        // before the run is over.)
+        let settled = !matches!(held.thing, Thing::Lock { .. });
+        let took = |effect: &&mut EffectState| settled && effect.in_doubt() && effect.took.contains(&held.id);
+        for effect in self.effects.values_mut().filter(took) {
             effect.took.retain(|taken| *taken != held.id);
             if effect.took.is_empty() && effect.returns.is_none() {
                 effect.ended = Some(Ended::NotSeen);

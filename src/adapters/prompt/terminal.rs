@@ -37,6 +37,8 @@ const LOOK_UP: u8 = 100;
 pub struct TerminalPrompt {
     input: File,
     terminal: bool,
+    /// A choice is a menu; without, a number is typed.
+    menus: bool,
     output: Mutex<Box<dyn Write + Send>>,
     columns: Box<dyn Fn() -> usize + Send + Sync>,
     screen: Arc<dyn Screen>,
@@ -48,14 +50,21 @@ pub struct TerminalPrompt {
 }
 
 impl TerminalPrompt {
-    /// `screen` is whatever draws on the terminal meanwhile; `pager` shows details, which are printed without one.
+    /// `screen` is whatever draws on the terminal meanwhile; `pager` shows details, which are printed without one. Where
+    /// the terminal has no `menus` (`TERM=dumb`), a choice is made by typing a number.
     ///
     /// # Errors
     /// stdin is closed.
-    pub fn new(screen: Arc<dyn Screen>, pager: Option<Vec<String>>, redactor: Redactor) -> io::Result<Self> {
+    pub fn new(
+        screen: Arc<dyn Screen>,
+        menus: bool,
+        pager: Option<Vec<String>>,
+        redactor: Redactor,
+    ) -> io::Result<Self> {
         let input = io::stdin();
         Ok(Self {
             terminal: input.is_terminal(),
+            menus,
             input: File::from(input.as_fd().try_clone_to_owned()?),
             output: Mutex::new(Box::new(io::stderr())),
             columns: Box::new(|| usize::from(Term::stderr().size().1)),
@@ -99,6 +108,21 @@ impl TerminalPrompt {
             self.print("\n")?;
         }
         typed
+    }
+
+    /// The index of the option whose number is typed; the last one, which changes nothing, for anything else.
+    async fn number(&self, text: &str, options: &[&str]) -> Result<Option<usize>, ServiceError> {
+        self.rows(&wrap(&self.redactor.clean(&clean(text)), "", self.width()))?;
+        for (index, option) in options.iter().enumerate() {
+            self.rows(&wrap(&clean(option), &format!("  {} ", index + 1), self.width()))?;
+        }
+        let last = options.len();
+        Ok(match self.line(&format!("Type a number; anything else means {last}: ")).await? {
+            Typed::Stop | Typed::End => None,
+            Typed::Line(line) => {
+                Some(line.trim().parse().ok().filter(|it| (1..=last).contains(it)).unwrap_or(last) - 1)
+            }
+        })
     }
 
     async fn details(&self, path: &str) -> Result<(), ServiceError> {
@@ -178,6 +202,9 @@ impl Prompt for TerminalPrompt {
             return Ok(None);
         }
         let _paused = Paused::new(self.screen.clone());
+        if !self.menus {
+            return self.number(text, options).await;
+        }
         // Kept here as well: where a signal ends the question, the menu's own thread still waits for a key.
         let _modes = menu::Modes::keep();
         let mut stops = Stops::new(&self.stops).map_err(|error| failed("listen for Ctrl-C", &error))?;

@@ -37,7 +37,7 @@ fn no_to_terraform_leaves_everything_as_it_was() {
     person.types("yes\n");
     person.sees("Only 'yes' will be accepted to approve.");
     person.types("no\n");
-    person.sees("leave it for now");
+    person.sees("Leave it for now");
     person.types("\r");
     let left = person.leaves();
     assert_eq!(left.code, 1, "{}", left.text);

@@ -117,7 +117,8 @@ fn script(path: &Path, text: &str) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// Exit 4 and nothing changed; nobody is asked, although there is a terminal, and a program that would open a window.
+/// Exit 4 and nothing changed; nobody is asked for a password, although there is a terminal, and a program that would open
+/// a window. To continue without the lock a person would have to type the environment.
 #[test]
 fn without_credentials_nobody_is_asked() {
     for credentials in [Credentials::None, Credentials::Wrong] {
@@ -128,7 +129,11 @@ fn without_credentials_nobody_is_asked() {
         bench.git(&["config", "core.askPass", program.to_str().unwrap()]);
         let mut command = bench.command(&bench.arguments(ALL_GATES, &[]));
         command.env("SSH_ASKPASS", &program).env("DISPLAY", ":0");
-        let left = super::person::Person::at(command, (50, 160)).leaves();
+        let mut person = super::person::Person::at(command, (50, 160));
+        person.sees("Continue without the check `lock`?");
+        person.sees("Type `prod`");
+        person.types("no\n");
+        let left = person.leaves();
         assert_eq!(left.code, 4, "{}", left.text);
         left.says("the credentials were not accepted");
         for prompt in ["Username for 'http://127.0.0.1", "Password for 'http"] {

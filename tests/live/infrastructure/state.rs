@@ -21,7 +21,7 @@ fn a_state_that_moves_between_plan_and_apply() {
     person.sees("anything else declines:");
     bench.terraform(TOUCH);
     person.types("yes\n");
-    person.sees("leave it for now");
+    person.sees("Leave it for now");
     person.types("\r");
     let left = person.leaves();
     assert_eq!(left.code, 1, "{}", left.text);

@@ -105,7 +105,10 @@ pub fn a_dumb_terminal(size: Size) {
     let stage = Stage::new(&[]);
     let mut command = stage.command(&approved(&[]));
     command.env("TERM", "dumb");
-    let left = Person::at(command, size).leaves();
+    let mut person = Person::at(command, size);
+    person.sees("3 I have not looked");
+    person.types("1\n");
+    let left = person.leaves();
     assert_eq!(left.code, 0, "{}", left.text);
     left.terminal_is_restored();
     assert!(!left.raw.contains('\u{1b}'), "{:?}", left.raw);

@@ -48,6 +48,7 @@ fn seated(script: impl IntoIterator<Item = Then>) -> (TerminalPrompt, Arc<Mutex<
     let person = Person { master: master.try_clone().unwrap(), seen: seen.clone(), script };
     let prompt = TerminalPrompt {
         terminal: slave.is_terminal(),
+        menus: true,
         input: File::from(slave),
         output: Mutex::new(Box::new(person)),
         columns: Box::new(|| 60),
@@ -130,6 +131,20 @@ async fn what_was_typed_before_the_question_is_no_answer() {
     let (prompt, _, mut master) = seated([Then::Type("no\n")]);
     master.write_all(b"yes\n").unwrap();
     assert_eq!(prompt.ask(&question()).await.unwrap().unwrap().text, "no");
+}
+
+#[tokio::test]
+async fn where_there_are_no_menus_a_number_is_typed() {
+    let cases =
+        [("1\n", Some(0)), ("2\n", Some(1)), ("\n", Some(1)), ("0\n", Some(1)), ("3\n", Some(1)), ("\u{4}", None)];
+    for (keys, chosen) in cases {
+        let (mut prompt, seen, _master) = seated([Then::Type(keys)]);
+        prompt.menus = false;
+        assert_eq!(prompt.choose("what now?", &["resume", "leave"]).await.unwrap(), chosen, "{keys:?}");
+        let seen = seen.lock().unwrap().clone();
+        let asked = "what now?\n  1 resume\n  2 leave\nType a number; anything else means 2: ";
+        assert!(seen.starts_with(asked) && !seen.contains('\u{1b}'), "{seen:?}");
+    }
 }
 
 #[tokio::test]
