@@ -210,6 +210,13 @@ pub struct Adoption {
     pub baseline: Option<BaselineFact>,
 }
 
+impl Adoption {
+    /// Whether that is the run, or one that it had taken over itself.
+    pub fn knows(&self, run: &str) -> bool {
+        self.run == run || self.before.iter().any(|other| other == run)
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdoptedEffect {
     pub id: String,

@@ -266,6 +266,8 @@ pub enum Fact {
     PullRequest(PullRequestFact),
     /// All was well with production for the first time after the deploy.
     HealthySince(Timestamp),
+    /// What the last look at production's health could not tell.
+    HealthUntold(Vec<String>),
 }
 
 /// Names of facts, for a step's needs.
@@ -285,6 +287,7 @@ pub enum FactKind {
     Changelog,
     PullRequest,
     HealthySince,
+    HealthUntold,
 }
 
 /// All that a run has learned so far: a fold over [`Fact`], the latest of each kind.
@@ -306,6 +309,8 @@ pub struct Facts {
     pub pull_request: Option<PullRequestFact>,
     #[serde(default)]
     pub healthy_since: Option<Timestamp>,
+    #[serde(default)]
+    pub health_untold: Vec<String>,
 }
 
 impl Facts {
@@ -326,6 +331,7 @@ impl Facts {
             FactKind::Changelog => self.changelog.is_some(),
             FactKind::PullRequest => self.pull_request.is_some(),
             FactKind::HealthySince => self.healthy_since.is_some(),
+            FactKind::HealthUntold => !self.health_untold.is_empty(),
         }
     }
 
@@ -345,6 +351,7 @@ impl Facts {
             Fact::Changelog(it) => self.changelog = Some(it),
             Fact::PullRequest(it) => self.pull_request = Some(it),
             Fact::HealthySince(it) => self.healthy_since = Some(it),
+            Fact::HealthUntold(it) => self.health_untold = it,
         }
     }
 }

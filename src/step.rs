@@ -395,7 +395,7 @@ pub trait Step: Send + Sync {
     fn undo(&self) -> Undo;
 
     /// What is not as usual between this step's change and its undoing, in a few words; for whoever decides to begin.
-    fn holds(&self, _runbook: &Runbook) -> Option<String> {
+    fn holds(&self, _runbook: &Runbook, _parameters: &Parameters) -> Option<String> {
         None
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::adapters::clock::SystemClock;
 use crate::journal::runs::Runs;
@@ -34,7 +34,7 @@ pub fn session(settings: Settings, loaded: crate::runbook::Loaded, approvals: Ve
         clock: Arc::new(rehearsal.map_or(SystemClock::real(), |rehearsal| SystemClock::hurried(rehearsal.hurry))),
         environment: path.map(|path| BTreeMap::from([("PATH".to_owned(), path)])).unwrap_or_default(),
         asking: if can_ask { Asking::Terminal } else { Asking::Nobody },
-        approvals,
+        approvals: Mutex::new(approvals),
         settings,
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Which offers there are is decided purely; nothing is offered where nobody can be asked.
 
+use std::sync::PoisonError;
+
 use crate::adapters::ServiceError;
 use crate::adapters::prompt::Prompt;
 use crate::engine::rollback::{back_to, schema_warning};
@@ -88,6 +90,7 @@ impl Session {
                     parameters.tag = Some(tag);
                     // Whoever continues without an answer decides that anew for another deploy.
                     parameters.overrides.retain(|given| matches!(given.subject, Subject::Dag { .. }));
+                    self.approvals.lock().unwrap_or_else(PoisonError::into_inner).clear();
                     let adopting = self.adopt(&stored, &self.plan(&parameters))?;
                     (run, outcome) = self.begin(parameters, Some(adopting)).await?;
                 }

@@ -65,7 +65,7 @@ pub async fn run(environment: Environment, shared: &SharedArgs, args: &RehearseA
     if let (Place::Temporary(_), true) = (&place, args.run.dry_run) {
         say("the plan's text is gone with this world: -v shows it in the report, --keep DIR keeps it");
     }
-    if !matches!(outcome.exit, 0 | 7) && !args.run.dry_run {
+    if outcome.exit != 0 && matches!(place, Place::Temporary(_)) && !args.run.dry_run {
         say("this was a rehearsal, and its world is gone; to practise going on: catalog-deploy rehearse --serve DIR");
     }
     Ok(code(&outcome))

@@ -50,10 +50,14 @@ pub async fn restore(settings: Settings, args: RestoreArgs) -> Result<ExitCode, 
     go(settings, &runs, &stored, Vec::new(), Go::GiveUp, &overrides).await
 }
 
-/// The newest run that holds something, is in doubt or half-way.
+/// The newest run that holds something, is in doubt or half-way; else the newest one of all that changed something, where
+/// it deployed and left steps open.
 fn open(runs: &Runs) -> Result<Option<StoredRun>, CliError> {
-    let (all, _broken) = runs.all()?;
-    Ok(all.into_iter().rev().find(|run| run.state.open()))
+    let (mut all, _broken) = runs.all()?;
+    if let Some(at) = all.iter().rposition(|run| run.state.open()) {
+        return Ok(Some(all.swap_remove(at)));
+    }
+    Ok(all.into_iter().rfind(|run| run.state.changed()).filter(|run| run.state.deployed_unfinished()))
 }
 
 /// The same, of those as well that a newer version wrote.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::join_all;
 
@@ -59,7 +59,8 @@ pub struct Session {
     pub runs: Runs,
     pub scratch: PathBuf,
     pub asking: Asking,
-    pub approvals: Vec<String>,
+    /// Given beforehand, for the deploy that was asked for: whoever then rolls back at the terminal is asked there.
+    pub approvals: Mutex<Vec<String>>,
 }
 
 impl Session {
@@ -251,12 +252,12 @@ impl Session {
 
     /// Where a run ended unwell after a change: the summary for whoever takes over, beside its journal.
     fn keep_incident(&self, state: &RunState, outcome: &Outcome) {
-        let unwell = matches!((outcome.exit, outcome.reason), (1 | 9, _) | (7, "unhealthy" | "inconclusive"));
-        let holds = !state.held.is_empty();
-        if !state.changed() || !(unwell || holds) {
+        let unwell = matches!((outcome.exit, outcome.reason), (1 | 9 | 128.., _) | (7, "unhealthy" | "inconclusive"));
+        let path = self.runs.directory(&state.run).join("incident.md");
+        // One that lies there already must not say what is over.
+        if !state.changed() || !(unwell || !state.held.is_empty() || path.exists()) {
             return;
         }
-        let path = self.runs.directory(&state.run).join("incident.md");
         let written = self.runs.load(&state.run).map_err(|error| error.to_string()).and_then(|stored| {
             let text = incident::render(&stored.events, self.loaded.runbook.incident.as_deref());
             private(&path, &text).map_err(|error| error.to_string())
@@ -277,7 +278,8 @@ impl Session {
     /// The answers given beforehand, each for a gate that there is. Asked first of all: a slip of the pen must not come
     /// to light when a release is published.
     fn answers(&self, plan: &Plan) -> Result<FlagAnswers, CliError> {
-        let flags = FlagAnswers::parse(&self.approvals).map_err(|error| CliError::usage(error.to_string()))?;
+        let approvals = self.approvals.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let flags = FlagAnswers::parse(&approvals).map_err(|error| CliError::usage(error.to_string()))?;
         let gates: Vec<String> = plan.heads().into_iter().filter(|head| head.gate).map(|head| head.id).collect();
         if let Some(unknown) = flags.left().into_iter().find(|gate| !gates.contains(gate)) {
             let near = nearest(&unknown, gates.iter().map(String::as_str));

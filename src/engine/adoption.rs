@@ -59,7 +59,8 @@ impl Adopting {
 /// What of `state` is taken over.
 pub fn adoption(state: &RunState) -> Adoption {
     let holds = |step: &str| state.held.iter().any(|held| held.step == step);
-    let effects = state.effects.iter().filter(|(_, effect)| holds(&effect.step));
+    // What becomes of the lock each run finds out by looking who holds it.
+    let effects = state.effects.iter().filter(|(_, effect)| effect.step != LOCK_STEP && holds(&effect.step));
     Adoption {
         run: state.run.clone(),
         before: state.predecessors.clone(),

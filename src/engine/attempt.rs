@@ -34,6 +34,7 @@ impl Run<'_> {
         index: usize,
         planned: &PlannedStep,
         since: Timestamp,
+        again: bool,
     ) -> Result<Attempted, Trouble> {
         let id = &planned.head.id;
         let ended = |result| Ok(Attempted::Ended(result));
@@ -43,7 +44,7 @@ impl Run<'_> {
             let looked = self.unless_overridden(id, || async {
                 if acted == 0 {
                     // Nothing is under way yet, so a look can be given up at any moment.
-                    self.unless_stopped(self.look(planned, since, false)).await
+                    self.unless_stopped(self.look(planned, since, again)).await
                 } else {
                     self.look(planned, since, true).await
                 }
@@ -77,7 +78,7 @@ impl Run<'_> {
                         Some((digest, consent)) if digest == question.digest => consent,
                         _ => self.consent(index, planned, &question).await?,
                     };
-                    self.take_over().await?;
+                    self.unless_overridden(id, || self.take_over()).await?;
                     let made = self.act(planned, since, &question, &consent).await;
                     approved = Some((question.digest.clone(), consent));
                     match made {
@@ -136,7 +137,8 @@ impl Run<'_> {
     }
 
     /// Observes until there is something else to say than "wait", or the deadline passes (then the wait comes back).
-    async fn look(&self, planned: &PlannedStep, since: Timestamp, acted: bool) -> Result<Looked, Trouble> {
+    /// `patient`: it is not the first look, so that a hiccup of a service does not end the step.
+    async fn look(&self, planned: &PlannedStep, since: Timestamp, patient: bool) -> Result<Looked, Trouble> {
         let clock = &self.readers().clock;
         let mut waiting: Option<Wait> = None;
         let mut unseen: Option<Timestamp> = None;
@@ -148,7 +150,7 @@ impl Run<'_> {
             let finding = match found {
                 Ok(finding) => finding,
                 Err(trouble) => {
-                    let Some(error) = trouble.passing().filter(|_| acted || waiting.is_some()) else {
+                    let Some(error) = trouble.passing().filter(|_| patient || waiting.is_some()) else {
                         return Err(trouble);
                     };
                     let first = *unseen.get_or_insert(clock.now());

@@ -10,7 +10,7 @@ use crate::adapters::process::LineSink;
 use crate::event::{Ended, Event, Question};
 use crate::facts::{Fact, Held};
 use crate::journal::DurableIntent;
-use crate::journal::status::RunState;
+use crate::journal::status::{LOCK_STEP, RunState};
 use crate::plan::PlannedStep;
 use crate::plan::approval::Consent;
 use crate::step::{Act, Effect, Ledger, Look, Returned, Trouble, Undo};
@@ -76,7 +76,9 @@ impl Run<'_> {
         let recorder = self.recorder.clone();
         let emit = Box::new(move |event| recorder.tell(event));
         let id = &planned.head.id;
-        let (in_doubt, open, did) = (state.in_doubt(), state.open_effects(id), state.did(id));
+        // A lock whose end is not known moves nothing that a step could look at.
+        let in_doubt = state.in_doubt().into_iter().filter(|step| step != LOCK_STEP).collect();
+        let (open, did) = (state.open_effects(id), state.did(id));
         let runs = self.workspace.parent();
         let adopted = runs.iter().flat_map(|runs| state.predecessors.iter().map(|run| runs.join(run))).collect();
         let (restarted, workspace) = (self.restarted(), self.workspace.clone());

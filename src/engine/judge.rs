@@ -2,14 +2,14 @@
 
 use crate::adapters::ServiceError;
 use crate::event::{EndFinding, StepHead, StepResult};
-use crate::facts::{Held, Parameters, RunningFact, Subject};
+use crate::facts::{Held, Parameters, Subject};
 use crate::journal::status::{RunState, StepState};
 use crate::report::text::shell_word;
 use crate::step::Trouble;
 
 use super::StopSignal;
 use super::outcome::{Failure, Outcome, interrupted, listed, missing_message};
-use super::rollback::{back_to, schema_warning};
+use super::rollback::{advice, back_to};
 
 /// The kind of step that looks at production after the deploy.
 const CHECKS: &str = "post-checks";
@@ -92,8 +92,7 @@ pub fn judge(state: &RunState, failures: Vec<Failure>, kept: &[(Held, String)], 
             && !said
             && let Some(running) = back_to(state)
         {
-            outcome =
-                outcome.next(format!("to roll back, which takes over what is held, {}", roll_back(state, running)));
+            outcome = outcome.next(format!("to roll back, which takes over what is held, {}", advice(state, running)));
         }
     } else if !matches!(outcome.exit, 0 | 7 | 128..) && state.open() {
         outcome = outcome.next(format!("to give the run up instead: catalog-deploy restore {}", state.run));
@@ -140,13 +139,6 @@ fn merged(state: &RunState, ends: Vec<End>) -> Outcome {
     Outcome { message, ..worst }
 }
 
-/// Where what ran before is known, and from where: a tag is never named without its source.
-fn roll_back(state: &RunState, running: &RunningFact) -> String {
-    let schema = schema_warning(&state.facts).map(|warning| format!("; {warning}")).unwrap_or_default();
-    let RunningFact { tag, source, .. } = running;
-    format!("to {tag} ({source}){schema}: catalog-deploy {} --tag {tag}", state.runbook)
-}
-
 /// What is not as it should be although every step had its turn.
 fn open_ends(state: &RunState) -> Vec<End> {
     let mut ends = Vec::new();
@@ -165,7 +157,7 @@ fn open_ends(state: &RunState) -> Vec<End> {
             StepResult::Unhealthy { why } => {
                 let end = End::new(7, "unhealthy", id, why).but("not healthy");
                 match back_to(state) {
-                    Some(running) => end.next(format!("roll back {}", roll_back(state, running))),
+                    Some(running) => end.next(format!("roll back {}", advice(state, running))),
                     None => end.next(format!("choose a tag to roll back to: catalog-deploy tags {}", state.runbook)),
                 }
             }

@@ -136,8 +136,12 @@ impl Run<'_> {
                 self.settle(LOCK_STEP, true)?;
                 return Ok(Tried::Ours(found));
             }
-            let adopted = self.is_ours(&found.record.run);
-            return Ok(if adopted { Tried::Adopted(found) } else { Tried::Theirs(found) });
+            if !self.is_ours(&found.record.run) {
+                return Ok(Tried::Theirs(found));
+            }
+            // This run's own name was not put on it.
+            self.settle(LOCK_STEP, false)?;
+            return Ok(Tried::Adopted(found));
         }
         self.settle(LOCK_STEP, false)?;
         let held = Held {
@@ -160,8 +164,7 @@ impl Run<'_> {
     /// Puts this run's name on the lock that it has taken over, so that others see who has it.
     pub(super) async fn rename_lock(&self) -> Result<(), Trouble> {
         let state = self.recorder.state();
-        let held = state.held.iter().any(|held| matches!(held.thing, Thing::Lock { .. }));
-        if self.readers().lock.reference().is_none() || !held {
+        if self.readers().lock.reference().is_none() || !self.holds_lock() {
             return Ok(());
         }
         let asked = self.readers().clock.uptime();
@@ -193,6 +196,10 @@ impl Run<'_> {
                 Err(locked(&state, &age, &self.runbook_name()))
             }
         }
+    }
+
+    pub(super) fn holds_lock(&self) -> bool {
+        self.recorder.state().held.iter().any(|held| matches!(held.thing, Thing::Lock { .. }))
     }
 
     fn lock_record(&self) -> LockRecord {
@@ -247,7 +254,7 @@ impl Run<'_> {
                 Err(locked(&state, &age, &self.runbook_name()))
             }
             // Never taken, since the remote did not answer then.
-            None if self.parameters().overridden(Check::Lock).is_some() => Ok(()),
+            None if self.parameters().overridden(Check::Lock).is_some() && !self.holds_lock() => Ok(()),
             None => Err(gone()),
         }
     }

@@ -6,6 +6,7 @@ use crate::journal::status::RunState;
 use crate::step::{Missing, Trouble};
 
 use super::StopSignal;
+use super::rollback::{advice, back_to};
 
 /// The end of a run. `reason` is stable: scripts match on it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,9 +146,17 @@ pub fn still_at_work(
 /// What a run that gave up could not give back, with the reason.
 pub fn not_given_back(state: &RunState, kept: &[(Held, String)]) -> Outcome {
     let message = format!("a person is needed now; run {} still holds {}", state.run, listed(kept));
-    Outcome::new(9, "not-given-back", message)
+    let outcome = Outcome::new(9, "not-given-back", message)
         .next(format!("catalog-deploy restore {}", state.run))
-        .next(format!("catalog-deploy status {}", state.runbook))
+        .next(format!("catalog-deploy status {}", state.runbook));
+    // Where the deploy itself has broken what it takes to restore, only another deploy helps.
+    if !state.deploy_was_tried() {
+        return outcome;
+    }
+    match back_to(state) {
+        Some(running) => outcome.next(format!("or roll back {}", advice(state, running))),
+        None => outcome.next(format!("or choose a tag to roll back to: catalog-deploy tags {}", state.runbook)),
+    }
 }
 
 pub(super) fn listed(kept: &[(Held, String)]) -> String {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 
-use crate::event::{Event, StepHead};
+use crate::event::{Event, StepHead, StepResult};
 use crate::journal::status::StepState;
 use crate::plan::PlannedStep;
 
@@ -72,7 +72,10 @@ impl Run<'_> {
 
     fn ahead(&self, index: usize) -> Vec<String> {
         let state = self.recorder.state();
-        let over = |head: &StepHead| matches!(state.steps.get(&head.id), Some(StepState::Ended(_)));
+        let over = |head: &StepHead| {
+            let state = state.steps.get(&head.id);
+            matches!(state, Some(StepState::Ended(StepResult::Changed | StepResult::Satisfied)))
+        };
         let ahead = &self.plan.steps[index..];
         let due: Vec<&PlannedStep> = ahead.iter().filter(|it| it.skip.is_none() && !over(&it.head)).collect();
         let deploy = due.iter().position(|planned| applies(planned));
@@ -95,11 +98,12 @@ impl Run<'_> {
             1 => lines.push(format!("1 approval follows: {}", parts.join("; "))),
             _ => lines.push(format!("{number} approvals follow: {}", parts.join("; "))),
         }
-        let held: Vec<String> = before.iter().filter_map(|planned| planned.step.holds(self.runbook)).collect();
+        let parameters = self.parameters();
+        let held: Vec<String> = before.iter().filter_map(|it| it.step.holds(self.runbook, &parameters)).collect();
         if !held.is_empty() {
             lines.push(format!("held until after the deploy: {}", held.join("; ")));
         }
-        if self.readers().lock.reference().is_some() {
+        if self.holds_lock() {
             lines.push("held until this run ends: the run lock, so that no one else deploys".into());
         }
         lines

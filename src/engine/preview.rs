@@ -142,7 +142,7 @@ impl Preview<'_> {
                     self.tell(shared, Event::Saw { step: step(), evidence });
                     StepResult::Skipped { why: "the remote does not answer, and the check is overridden".into() }
                 }),
-                Ok(Some(state)) if self.adoption.as_ref().is_some_and(|it| it.run == state.record.run) => {
+                Ok(Some(state)) if self.adoption.as_ref().is_some_and(|it| it.knows(&state.record.run)) => {
                     Ok(StepResult::WouldChange)
                 }
                 Ok(Some(state)) => {

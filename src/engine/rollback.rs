@@ -67,3 +67,10 @@ pub fn schema_warning(facts: &Facts) -> Option<String> {
         }
     }
 }
+
+/// Where what ran before is known, and from where: a tag is never named without its source.
+pub(super) fn advice(state: &RunState, running: &RunningFact) -> String {
+    let schema = schema_warning(&state.facts).map(|warning| format!("; {warning}")).unwrap_or_default();
+    let RunningFact { tag, source, .. } = running;
+    format!("to {tag} ({source}){schema}: catalog-deploy {} --tag {tag}", state.runbook)
+}

@@ -240,6 +240,8 @@ impl<'a> Run<'a> {
         {
             self.recorder.tell(Event::Warned { text: incident.clone() });
         }
+        // What follows is the rollback, and nothing else is to be done meanwhile.
+        let outcome = if roll_back.is_some() { Outcome { next: Vec::new(), ..outcome } } else { outcome };
         let outcome = self.finish(outcome, through.then(|| "went through to its end".to_owned()));
         Outcome { roll_back, ..outcome }
     }

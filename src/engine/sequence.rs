@@ -66,7 +66,7 @@ impl<'a> Run<'a> {
             let mut poll = Duration::MAX;
             let mut waiting = Vec::new();
             for it in aside {
-                match self.turn(it.index, it.planned, it.since).await {
+                match self.turn(it.index, it.planned, it.since, true).await {
                     Turn::Ended if self.rolls_back().is_some() => return,
                     Turn::Ended => {}
                     Turn::Aside(pause) => {
@@ -100,15 +100,16 @@ impl<'a> Run<'a> {
         if let Err(trouble) = self.recorder.record(Event::StepStarted { step: planned.head.id.clone() }) {
             return Turn::Failed(trouble);
         }
-        self.turn(index, planned, since).await
+        self.turn(index, planned, since, false).await
     }
 
-    async fn turn(&self, index: usize, planned: &PlannedStep, since: Timestamp) -> Turn {
+    /// `again`: it was put aside before.
+    async fn turn(&self, index: usize, planned: &PlannedStep, since: Timestamp, again: bool) -> Turn {
         let step = planned.head.id.clone();
         let attempted = match &planned.skip {
             Some(why) => Ok(Attempted::Ended(StepResult::Skipped { why: why.clone() })),
             // A bug in a step must end as a journalled failure with everything given back.
-            None => AssertUnwindSafe(self.attempt(index, planned, since))
+            None => AssertUnwindSafe(self.attempt(index, planned, since, again))
                 .catch_unwind()
                 .await
                 .unwrap_or_else(|panic| Err(broke(&*panic))),
@@ -147,19 +148,23 @@ impl<'a> Run<'a> {
         self.recorder.state().facts.applied.is_some()
     }
 
-    /// On resume: this step needs no second look. What was only looked at before the apply is looked at again; once the
-    /// apply landed, everything up to it is over.
+    /// On resume: this step needs no second look. Before the apply, what was only looked at or needed no change then is
+    /// looked at again; once the apply landed, everything up to it is over.
     fn past(&self, index: usize, planned: &PlannedStep) -> bool {
         let state = self.recorder.state();
-        let ended = matches!(
-            state.steps.get(&planned.head.id),
-            Some(StepState::Ended(StepResult::Satisfied | StepResult::Changed | StepResult::Skipped { .. }))
-        );
+        let result = match state.steps.get(&planned.head.id) {
+            Some(StepState::Ended(result)) => Some(result),
+            _ => None,
+        };
         let before_apply = self.plan.steps[index..].iter().any(applies);
         if state.facts.applied.is_some() && before_apply {
             return true;
         }
         let looks_only = planned.step.undo() == Undo::Nothing && !planned.head.gate;
-        ended && !(looks_only && before_apply)
+        match result {
+            Some(StepResult::Changed | StepResult::Skipped { .. }) => !(looks_only && before_apply),
+            Some(StepResult::Satisfied) => !before_apply,
+            _ => false,
+        }
     }
 }

@@ -356,8 +356,15 @@ impl RunState {
             None => self.move_step(&effect.step, Move::Intend, None)?,
         }
         for held in holds {
+            let known = self.held.iter().position(|it| it.id == held.id);
+            // Another value written over one that is held already: from now on that one is to be set back.
+            let superseded =
+                known.filter(|at| self.held[*at] != *held && matches!(held.thing, Thing::Attribute { .. }));
+            if let Some(at) = superseded {
+                effect.kept.push((at, std::mem::replace(&mut self.held[at], held.clone())));
+            }
             // Taken again after a resume: the first reading is the value from before this run, so it stays.
-            if !self.held.iter().any(|it| it.id == held.id) {
+            if known.is_none() {
                 self.held.push(held.clone());
                 effect.took.push(held.id.clone());
             }
@@ -383,6 +390,7 @@ impl RunState {
         }
         if ended.without_effect() {
             while let Some((at, held)) = known.kept.pop() {
+                self.held.retain(|it| it.id != held.id);
                 self.held.insert(at.min(self.held.len()), held);
             }
         }

@@ -82,8 +82,14 @@ impl Page {
     /// Never wrapped: to be copied.
     fn command(&mut self, command: &str) {
         let command = clean(command);
+        // A sentence may end in its command.
+        let (words, typed) = match command.split_once("catalog-deploy ") {
+            Some((words, _)) if words.is_empty() || words.ends_with(": ") => command.split_at(words.len()),
+            _ => (command.as_str(), ""),
+        };
         let _ = match self.format {
-            Format::Markdown => writeln!(self.out, "- next: `{}`", command.replace('`', "'")),
+            Format::Markdown if typed.is_empty() => writeln!(self.out, "- next: {}", escape(words)),
+            Format::Markdown => writeln!(self.out, "- next: {}`{}`", escape(words), typed.replace('`', "'")),
             Format::Text => writeln!(self.out, "  next: {command}"),
         };
     }

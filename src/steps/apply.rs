@@ -101,9 +101,8 @@ impl Apply {
         let arguments = checkout.arguments(&infrastructure.apply).await?;
         let program = infrastructure.apply.first().map_or("", String::as_str);
         let binding = binding(infrastructure.apply_with, arguments, program);
-        if binding == Binding::Terminal && look.parameters.overridden(Check::Lock).is_some() {
-            let next = "wait until the infrastructure remote answers, or let the apply recipe take a plan file";
-            return Ok(Finding::blocked(UNBOUND, next));
+        if let Some(refusal) = unbound(&look, binding) {
+            return Ok(Finding::new(Decision::Blocked(vec![refusal])));
         }
         let digest = bound_to(&plan, &fingerprint, &target.tag, target.predicted, binding);
         let details = write_details(&look, &file, &transcript, scratch.is_some()).await;
@@ -127,6 +126,15 @@ impl Apply {
         }
         Ok(Finding::new(Decision::Change(asked)))
     }
+}
+
+/// Why an apply may not be made that nothing binds to the plan, where the run lock does not protect it either.
+fn unbound(look: &Look<'_>, binding: Binding) -> Option<Refusal> {
+    let unprotected = binding == Binding::Terminal && look.parameters.overridden(Check::Lock).is_some();
+    unprotected.then(|| Refusal {
+        what: UNBOUND.into(),
+        next: "wait until the infrastructure remote answers, or let the apply recipe take a plan file".into(),
+    })
 }
 
 /// The checkout as a yes is bound to it: HEAD and tracked files but for the deploy's two attributes, and the version.
@@ -276,7 +284,17 @@ impl Step for Apply {
         if let Some(refusal) = errored_state(&look).await? {
             return Ok(Settled::Stuck(refusal));
         }
-        Ok(match landed(look, exit == Some(Exit::Code(0))).await? {
+        let succeeded = exit == Some(Exit::Code(0));
+        let landed = match landed(look, succeeded).await {
+            // Terraform itself reported success, and nothing can be found against it: as right after the apply.
+            Err(trouble) if succeeded && trouble.passing().is_none() => {
+                let unverified = Some(trouble.to_string());
+                let fact = applied(look.readers.clock.now(), true, skew(&look).await, unverified);
+                return Ok(Settled::TookEffect(vec![fact]));
+            }
+            landed => landed?,
+        };
+        Ok(match landed {
             Landed::Yes { remains } => {
                 let found = if remains.is_empty() { "nothing left to do" } else { "nothing of what was approved" };
                 look.saw(Evidence::verified(format!("a plan finds {found}: the apply took effect")));
@@ -354,6 +372,9 @@ impl Step for Apply {
 
 /// What was approved is what is applied: nothing in the checkout has moved since the plan, and the flag is true.
 async fn still_approved(look: &Look<'_>, ready: &Ready) -> Result<(), Trouble> {
+    if let Some(refusal) = unbound(look, ready.binding) {
+        return Err(Trouble::Refused(vec![refusal]));
+    }
     let target = target(look)?;
     let now = bound_to(&ready.plan, &fingerprint(look, None).await?, &target.tag, target.predicted, ready.binding);
     if now != ready.digest {

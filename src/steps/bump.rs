@@ -16,7 +16,7 @@ use super::transcript::tail;
 use crate::adapters::checkout::{Location, Tree};
 use crate::adapters::{Cause, ServiceError};
 use crate::event::{Evidence, Question, Refusal, Strength};
-use crate::facts::{Fact, FactKind, Held, TargetFact};
+use crate::facts::{Fact, FactKind, Held, Parameters, TargetFact};
 use crate::plan::digest::digest;
 use crate::runbook::Runbook;
 use crate::runbook::schema::BumpTag;
@@ -146,7 +146,7 @@ impl Step for Bump {
         Undo::GivesBack
     }
 
-    fn holds(&self, runbook: &Runbook) -> Option<String> {
+    fn holds(&self, runbook: &Runbook, _: &Parameters) -> Option<String> {
         let version = &runbook.infrastructure.as_ref()?.version;
         Some(format!("{} in {}, restored unless it is deployed", version.attribute, version.file))
     }

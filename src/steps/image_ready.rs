@@ -354,7 +354,10 @@ impl Step for ImageReady {
         let (now, deployed) = futures::try_join!(digest, deployed_meanwhile(&look))?;
         let moved = match now {
             Ok(now) => moved(image, now.as_deref()),
-            Err(_) if look.parameters.overridden(Check::Registry).is_some() => None,
+            Err(error) if look.parameters.tag.is_some() => {
+                look.without(Check::Registry, error, &unseen::consequence(registry, &image.tag))?;
+                None
+            }
             Err(error) => return Err(error.into()),
         };
         Ok(moved.into_iter().chain(deployed).collect())

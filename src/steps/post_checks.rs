@@ -90,9 +90,9 @@ impl Step for PostChecks {
             verdict::Next::Wait(on) => Decision::Wait(Wait {
                 on,
                 poll: POLL,
-                // Its own deadlines come first; this one only ends what they could not.
+                // Its own deadlines come first; this one only ends what they could not. A lapse counts from its beginning.
                 at_most: if well { self.soak } else { self.boot + self.soak + verdict::GRACE } + verdict::GRACE,
-                from: Some(look.restarted.max(well_since.unwrap_or(look.restarted))),
+                from: [Some(look.restarted), well_since, unwell_since].into_iter().flatten().max(),
                 aside: well,
                 next: "`catalog-deploy resume` checks again".into(),
                 ..Wait::default()
@@ -106,6 +106,7 @@ impl Step for PostChecks {
             finding = finding.learned(Fact::HealthySince(now));
         }
         if !matches!(finding.decision, Decision::Wait(_)) {
+            finding = finding.learned(Fact::HealthUntold(verdict.untold.clone()));
             finding.evidence.extend(verdict.well.into_iter().map(Evidence::verified));
             finding.evidence.extend(verdict.untold.into_iter().map(Evidence::warning));
         }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use super::infrastructure::{give_back_attribute, held_at, infrastructure, to_hold};
 use crate::adapters::checkout::{Attribute, Location, Tree};
 use crate::event::{Evidence, Question, Strength};
-use crate::facts::{Fact, FactKind, Held};
+use crate::facts::{Fact, FactKind, Held, Parameters};
 use crate::plan::digest::digest;
 use crate::runbook::Runbook;
 use crate::step::{Act, Decision, Effect, Finding, Look, Returned, Step, Trouble, Undo};
@@ -93,7 +93,7 @@ impl Step for SetFlag {
         Undo::GivesBack
     }
 
-    fn holds(&self, runbook: &Runbook) -> Option<String> {
+    fn holds(&self, runbook: &Runbook, _: &Parameters) -> Option<String> {
         Some(format!("{} = true", runbook.infrastructure.as_ref()?.flag.as_ref()?.attribute))
     }
 

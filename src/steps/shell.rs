@@ -10,7 +10,7 @@ use super::transcript::{Transcript, tail};
 use crate::adapters::process::{Command, Exit, LineSink, Traces};
 use crate::adapters::{Cause, ServiceError, Writers};
 use crate::event::{Evidence, Question, Refusal, Strength};
-use crate::facts::{Held, Place, Thing};
+use crate::facts::{Held, Parameters, Place, Thing};
 use crate::plan::digest::digest;
 use crate::runbook::Runbook;
 use crate::step::{Act, Decision, Effect, Finding, Look, Returned, Settled, Step, Trouble, Undo, Wait};
@@ -102,7 +102,7 @@ impl Shell {
 
 #[async_trait]
 impl Step for Shell {
-    fn holds(&self, _runbook: &Runbook) -> Option<String> {
+    fn holds(&self, _: &Runbook, _: &Parameters) -> Option<String> {
         Some(format!("what `{}` undoes", self.undo.as_ref()?.join(" ")))
     }
 

@@ -66,6 +66,34 @@ fn an_intent_without_outcome_is_in_doubt_and_owes_what_it_took() {
     assert!(state.open() && state.resumable() && state.changed());
 }
 
+/// A rollback writes its own version over the one of the run that it has taken over.
+#[test]
+fn a_value_written_over_a_held_one_is_the_one_to_set_back() {
+    let version = |ours: &str| Held {
+        thing: Thing::Attribute {
+            file: "a.tf".into(),
+            block: vec![],
+            attribute: "version".into(),
+            prior: "old".into(),
+            ours: ours.into(),
+        },
+        ..held("flag/version", "flag")
+    };
+    let first =
+        || vec![started("flag"), intent("flag", "flag/1", vec![version("new")]), outcome("flag/1", Ended::Done)];
+    let second = || [first(), vec![intent("flag", "flag/2", vec![version("older")])]].concat();
+    assert_eq!(replay(second()).unwrap().held, [version("older")]);
+    for (end, stands) in [
+        (Ended::Done, "older"),
+        (Ended::InDoubt { why: "lost".into() }, "older"),
+        (Ended::Refused { why: "no".into() }, "new"),
+        (Ended::NotSeen, "new"),
+    ] {
+        let state = replay([second(), vec![outcome("flag/2", end.clone())]].concat()).unwrap();
+        assert_eq!(state.held, [version(stands)], "{end:?}");
+    }
+}
+
 #[test]
 fn what_is_given_back_before_the_apply_is_to_be_done_again() {
     let given = at(Event::GivenBack { held: "f".into(), how: "false again".into() });

@@ -86,7 +86,8 @@ fn timeline(told: &Told) -> Vec<String> {
         let Some(started) = step.started else { continue };
         let took = step.ended.map(|ended| format!(", {}", spent(started, ended))).unwrap_or_default();
         let result = step.result.as_ref().map_or_else(|| "not finished".to_owned(), words::result_line);
-        entries.push((started, format!("{}: {result}{took}", step.head.id)));
+        // What took its time is told where it ended, after the answers and changes that it is made of.
+        entries.push((step.ended.unwrap_or(started), format!("{}: {result}{took}", step.head.id)));
     }
     for gate in &told.gates {
         let Some((at, yes, by)) = gate.answer else { continue };
@@ -147,6 +148,7 @@ fn questions(told: &Told) -> Vec<String> {
     let steps = told.steps.iter().filter_map(|step| {
         let id = &step.head.id;
         match step.result.as_ref()? {
+            StepResult::Unhealthy { why } => Some(format!("is production healthy by now? {id}: {}", clean(why))),
             StepResult::Inconclusive { why } => Some(format!("{id}: {}", clean(why))),
             StepResult::Left { what } => Some(format!("no one has looked: {}", clean(what))),
             StepResult::Unfinished { why } => Some(format!("left open, {id}: {}", clean(why))),

@@ -181,18 +181,18 @@ fn a_failed_run_as_an_incident_summary() {
 
     ## Timeline (UTC)
 
-    - 23:00:57 checkout: nothing to do, 1s
-    - 23:00:59 publish: done, 41s
+    - 23:00:58 checkout: nothing to do, 1s
     - 23:01:37 publish answered yes, at the terminal, after 37s
     - 23:01:38 change: publish catalog-2024.09.09.23.00.57: done
-    - 23:01:40 image: nothing to do, 46s
-    - 23:02:27 bump: done, 1s
+    - 23:01:40 publish: done, 41s
+    - 23:02:26 image: nothing to do, 46s
     - 23:02:27 change: bump docker_image_tag to rel-2: done
-    - 23:02:28 flag: done, 1s
+    - 23:02:28 bump: done, 1s
     - 23:02:28 change: set running_dags_cleared to true: done
-    - 23:02:29 apply: failed: terraform: apply: InsufficientInstanceCapacity in us-east-1a, 1m 29s
+    - 23:02:29 flag: done, 1s
     - 23:02:57 apply answered yes, by --approve, after 27s
     - 23:02:58 change: apply the plan 0123456789ab: took no effect: terraform exited 1
+    - 23:03:58 apply: failed: terraform: apply: InsufficientInstanceCapacity in us-east-1a, 1m 29s
 
     ## Held now
 

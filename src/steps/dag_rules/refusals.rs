@@ -2,6 +2,7 @@
 
 use super::{Reason, Running, Verdict};
 use crate::event::{Evidence, Refusal};
+use crate::facts::Check;
 
 /// DAGs that get a line of their own; the rest are counted and named on one.
 const LINES: usize = 12;
@@ -80,7 +81,11 @@ fn sentence(running: &Running) -> String {
 }
 
 fn next(dag: &str) -> String {
-    format!("let it finish (--wait 30m), or have its tasks killed: --override {dag}=\"reason\"")
+    // A DAG may be called like a check.
+    let name = if dag.parse::<Check>().is_ok() { format!("dag:{dag}") } else { dag.to_owned() };
+    format!(
+        "let it finish (a new run waits for it with --wait 30m), or have its tasks killed: --override {name}=\"reason\""
+    )
 }
 
 fn count(runs: usize) -> String {

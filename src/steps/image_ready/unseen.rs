@@ -6,9 +6,19 @@ use crate::adapters::ServiceError;
 use crate::event::Refusal;
 use crate::facts::{Check, Fact, TargetFact};
 use crate::release::Deployed;
+use crate::runbook::schema::RegistryService;
 use crate::step::{Decision, Finding, Look, Trouble};
 use crate::steps::declared;
 use crate::steps::running::Running;
+
+/// What it means to deploy `tag` without an answer of the registry.
+pub(super) fn consequence(registry: &RegistryService, tag: &str) -> String {
+    format!(
+        "The image of {tag} cannot be checked. The new instance pulls it from {} when it starts: while that does not \
+         answer, production does not come up",
+        registry.url
+    )
+}
 
 /// What follows where the registry could not be asked for `tag`.
 pub(super) async fn unseen(
@@ -28,11 +38,7 @@ pub(super) async fn unseen(
         let tags = advice::recent_tags(look, running.fact.as_ref()).await?;
         return Ok(Finding::new(Decision::Blocked(vec![advice::with_tags(refusal, &tags)])));
     }
-    let consequence = format!(
-        "The image of {tag} cannot be checked. The new instance pulls it from {} when it starts: while that does not \
-         answer, production does not come up",
-        registry.url
-    );
+    let consequence = consequence(registry, tag);
     let mut finding = Finding::new(Decision::Satisfied).saw(look.without(Check::Registry, error, &consequence)?);
     finding.evidence.extend(advice::past(tag, &deployed));
     finding.evidence.push(relation(shape, tag, true, running.fact.as_ref()));

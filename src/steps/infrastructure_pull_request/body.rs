@@ -32,6 +32,7 @@ fn told(words: &str, facts: &Facts, approval: Option<&Approval>, run: &str) -> S
         row("applied", applied.ended_at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string());
     }
     let health = match facts.healthy_since {
+        Some(_) if !facts.health_untold.is_empty() => format!("not known: {}", facts.health_untold.join("; ")),
         Some(since) => format!("healthy since {}", since.strftime("%Y-%m-%d %H:%M:%S UTC")),
         None => "not known to be healthy when this was opened".into(),
     };
@@ -82,6 +83,9 @@ mod tests {
             digest: "0123456789abcdef".into(),
             summary: vec!["0 to create, 1 to replace".into(), "- replace ```x".into()],
         };
+        let mut unsure = facts.clone();
+        unsure.learn(Fact::HealthUntold(vec!["Sentry did not answer".into()]));
+        assert!(told("", &unsure, None, "prod-1").contains("- health: not known: Sentry did not answer\n"));
         insta::assert_snapshot!(told("Deployed by catalog-deploy.", &facts, Some(&approval), "prod-1"), @"
         Deployed by catalog-deploy.
 

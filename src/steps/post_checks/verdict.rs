@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::adapters::ServiceError;
 use crate::adapters::airflow::Health;
 use crate::adapters::sentry::Issue;
+use crate::adapters::{Cause, ServiceError};
 use crate::facts::{AppliedFact, BaselineFact};
 use crate::steps::dag_rules::same_version;
 use crate::steps::give_back::ended_there;
@@ -25,13 +25,14 @@ const NAMED: usize = 5;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unread {
     pub why: String,
-    /// The credentials were refused: that says nothing about the service's health.
+    /// The credentials were refused, or there was a login page: that says nothing about the service's health.
     pub credentials: bool,
 }
 
 impl From<ServiceError> for Unread {
     fn from(error: ServiceError) -> Self {
-        Self { credentials: error.credentials(), why: error.to_string() }
+        let login_page = matches!(error.cause, Cause::Malformed(_));
+        Self { credentials: error.credentials() || login_page, why: error.to_string() }
     }
 }
 

@@ -46,6 +46,20 @@ fn a_dag_began_meanwhile() {
     assert_eq!(stage.world.deployed_tag().as_deref(), Some(OLD));
 }
 
+/// Nothing had to be paused at first; what waits by now is.
+#[test]
+fn a_refresh_began_to_wait_meanwhile() {
+    let (stage, run) = at_the_apply();
+    let waits = [("data_refresh.wait_for_data_refresh", "HttpSensor", "up_for_reschedule")];
+    stage.world.start_dag_run("image_data_refresh", "running", &waits);
+    let done = stage.run(&super::resumed(&run));
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    assert!(done.stderr.contains("pause DAG image_data_refresh"), "{}", done.stderr);
+    let followed = "4 approvals follow: bump, apply up to the deploy; changelog, pull-request after it";
+    assert!(done.stderr.contains(followed), "{}", done.stderr);
+    assert!(!stage.world.paused_dags().contains(&"image_data_refresh".to_owned()));
+}
+
 #[test]
 fn main_of_the_infrastructure_moved_meanwhile() {
     let (stage, run) = at_the_apply();

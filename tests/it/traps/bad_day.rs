@@ -209,6 +209,24 @@ fn no_override_helps_against_an_answer() {
     assert_eq!(changes(&stage), [""; 0]);
 }
 
+/// A colleague has broken the lock of the deploy whose Airflow never boots: the rollback takes its own, and owes the rest.
+#[test]
+fn a_rollback_takes_over_from_a_run_whose_lock_was_broken() {
+    let played = play(Fault::NewAirflowNeverBoots, AirflowEdition::V2, &[]);
+    let stage = &played.stage;
+    ended(&played.done, 9, "not-given-back");
+    stage.on_remote(&["update-ref", "-d", "refs/catalog-deploy/lock/openverse-catalog-prod"]);
+    let preview = stage.run(&["prod", "--tag", OLD, "--dry-run", "--override", "airflow=it never booted"]);
+    assert_eq!(preview.code, 0, "{}{}", preview.stdout, preview.stderr);
+    let done = back_with(stage, OLD, &["--override", "airflow=it never booted"]);
+    ended(&done, 0, "done");
+    assert_eq!(stage.world.deployed_tag().as_deref(), Some(OLD));
+    assert!(!stage.locked());
+    let paused = stage.world.paused_dags();
+    assert!(!paused.contains(&"image_data_refresh".into()), "unpaused after the rollback: {paused:?}");
+    assert_eq!(stage.attribute("running_dags_cleared"), "false");
+}
+
 /// Refreshes are paused, the new version never boots, and going back needs none of what it broke.
 #[test]
 fn a_rollback_takes_over_what_a_bad_deploy_holds() {
@@ -229,6 +247,11 @@ fn a_rollback_takes_over_what_a_bad_deploy_holds() {
     let other = stage.run(&["prod"]);
     assert_eq!(other.code, 3, "{}", other.stderr);
     assert!(other.stderr.contains("or roll back, which takes over what it holds"), "{}", other.stderr);
+
+    // Restoring cannot work either, and says what does.
+    let restored = stage.run(&["restore", &first]);
+    assert_eq!(restored.code, 9, "{}", restored.stderr);
+    assert!(restored.stderr.contains(&format!("catalog-deploy prod --tag {OLD}")), "{}", restored.stderr);
 
     let refused = back_with(stage, OLD, &[]);
     ended(&refused, 3, "unreachable");
