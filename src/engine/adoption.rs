@@ -126,6 +126,7 @@ impl Run<'_> {
         let text = format!("takes over run {} with its first change", state.run);
         self.saw(LOCK_STEP, Evidence::verified(text));
         for held in state.held.iter().filter(|held| !matches!(held.thing, Thing::Lock { .. })) {
+            let held = held.to_string().replace("by this run", &format!("by run {}", state.run));
             self.saw(LOCK_STEP, Evidence::verified(format!("takes over {held}; restores it after the deploy")));
         }
         for planned in self.plan.steps.iter().filter(|planned| adopting.in_doubt(&planned.head.id)) {

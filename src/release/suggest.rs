@@ -52,7 +52,8 @@ pub fn suggest(
                 .map_or_else(|| "age not known".to_owned(), |then| age(now, then));
             let deployed = match history.get(tag).unwrap_or(&Deployed::NotKnown) {
                 Deployed::Now(source) => format!("runs now ({source})"),
-                Deployed::Before(source) | Deployed::Unwell(source) => source.clone(),
+                Deployed::Before(source) => source.clone(),
+                Deployed::Unwell(source) => format!("was unhealthy, {source}"),
                 Deployed::Probably(source) => format!("probably deployed ({source})"),
                 Deployed::Never => "published, never deployed".to_owned(),
                 Deployed::NotKnown => "not known whether it was ever deployed".to_owned(),
@@ -96,14 +97,14 @@ mod tests {
         let tags = ["rel-2024.08.22.20.53.01", "rel-2024.06.13.17.07.54", "rel-2023.11.14.18.24.16"].map(String::from);
         let history = BTreeMap::from([
             (tags[0].clone(), Deployed::Now("Terraform's state".into())),
-            (tags[1].clone(), Deployed::Before("deployed on 2024-06-14, by Ana".into())),
+            (tags[1].clone(), Deployed::Unwell("deployed on 2024-06-14, by Ana".into())),
         ]);
         let lines = suggest(&shape(), &tags, &history, "2024-09-10T00:00:00Z".parse().unwrap());
         assert_eq!(
             lines,
             [
                 "rel-2024.08.22.20.53.01  18 days ago, runs now (Terraform's state)",
-                "rel-2024.06.13.17.07.54  2 months ago, deployed on 2024-06-14, by Ana",
+                "rel-2024.06.13.17.07.54  2 months ago, was unhealthy, deployed on 2024-06-14, by Ana",
                 "rel-2023.11.14.18.24.16  9 months ago, not known whether it was ever deployed",
             ]
         );

@@ -215,6 +215,7 @@ fn held(page: &mut Page, told: &Told) {
             Some(Ok((at, how))) => format!("given back {}: {}", time_of_day(*at), clean(how)),
             Some(Err(why)) => format!("could not be given back: {}", clean(why)),
             None if told.held.all().iter().any(|held| held.id == taken.held.id) => "still held".into(),
+            None if told.facts.applied.is_some() => "stays: it is deployed".into(),
             None => "stays, or never happened".into(),
         };
         let what = if taken.returned.is_some() { brief(&taken.held) } else { describe(&taken.held) };

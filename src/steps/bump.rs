@@ -134,6 +134,23 @@ fn shape(literal: &str) -> String {
     literal.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect()
 }
 
+/// The changed lines between two states, each given by its diff to the same commit: the version that stands in the checkout
+/// may be an earlier deploy's, which is not committed yet.
+fn between(before: &str, after: &str) -> Vec<String> {
+    let lines = |diff: &str, sign: char| -> Vec<String> {
+        let marked = diff.lines().filter(|line| line.starts_with(sign));
+        let header = |line: &&str| line.starts_with("+++") || line.starts_with("---");
+        marked.filter(|line| !header(line)).map(|line| line[1..].trim_end().to_owned()).collect()
+    };
+    let but =
+        |all: Vec<String>, known: &[String]| all.into_iter().filter(|line| !known.contains(line)).collect::<Vec<_>>();
+    let (gone, gone_before) = (lines(after, '-'), lines(before, '-'));
+    let (new, new_before) = (lines(after, '+'), lines(before, '+'));
+    let minus = but(gone.clone(), &gone_before).into_iter().chain(but(new_before.clone(), &new));
+    let plus = but(new, &new_before).into_iter().chain(but(gone_before, &gone));
+    minus.map(|line| format!("-{line}")).chain(plus.map(|line| format!("+{line}"))).collect()
+}
+
 #[async_trait]
 impl Step for Bump {
     fn needs(&self) -> &'static [FactKind] {
@@ -164,6 +181,7 @@ impl Step for Bump {
             return Ok(finding);
         }
         let prior = scratch.attribute(&job.at).await?.literal;
+        let before = scratch.diff().await?;
         let checkout = look.readers.checkout.as_ref();
         let tried = attempt(scratch.as_ref(), checkout, &job.way, &job.at, &job.wanted, look.lines.clone()).await?;
         let predicted = job.target.predicted;
@@ -185,13 +203,7 @@ impl Step for Bump {
             scratch.set_attribute(&job.at, &job.wanted).await?;
         }
         let label = if predicted { Evidence::predicted } else { Evidence::verified };
-        let diff = scratch.diff().await?;
-        let changed = diff.lines().filter(|line| {
-            (line.starts_with('+') || line.starts_with('-')) && !line.starts_with("+++") && !line.starts_with("---")
-        });
-        for line in changed {
-            finding.evidence.push(label(line.trim_end().to_owned()));
-        }
+        finding.evidence.extend(between(&before, &scratch.diff().await?).into_iter().map(label));
         Ok(finding.learned(Fact::Bumped(job.target.clone())))
     }
 

@@ -82,10 +82,11 @@ impl<'a> Candidates<'a> {
     pub fn lines(&self, now: Timestamp) -> Vec<String> {
         let mut lines = release::suggest(self.shape, &self.tags, &self.history, now);
         for (tag, line) in self.tags.iter().zip(&mut lines) {
+            // Before the rest, which a narrow terminal may cut off.
             if self.registry.as_ref().is_ok_and(|there| !there.contains(tag)) {
-                line.push_str("; its image is not on the registry any more");
+                line.insert_str(tag.len(), "  no image on the registry,");
             } else if self.stable.as_ref() == Some(tag) {
-                line.push_str(": the latest stable one before what runs now");
+                line.insert_str(tag.len(), "  the latest stable one,");
             }
         }
         lines

@@ -382,7 +382,9 @@ impl Director {
     /// The journal of the newest run.
     pub fn journal(&self) -> Option<PathBuf> {
         let runs = std::fs::read_dir(self.state.join("runs")).ok()?;
-        runs.filter_map(Result::ok).map(|run| run.path().join("journal.ndjson")).filter(|path| path.is_file()).max()
+        let journals = runs.filter_map(Result::ok).map(|run| run.path().join("journal.ndjson"));
+        // Of two runs of one second the name does not tell; the first record does, where there is one.
+        journals.filter(|path| path.is_file()).max_by_key(|path| (begun(path), path.clone()))
     }
 
     /// Whether the newest run is over.
@@ -403,6 +405,13 @@ impl Director {
         inner.holders.insert(id, run.clone());
         Some(run)
     }
+}
+
+/// When the run of this journal began; empty where its first record was never written.
+fn begun(journal: &Path) -> String {
+    let mut first = String::new();
+    let _read = std::fs::File::open(journal).and_then(|file| BufReader::new(file).read_line(&mut first));
+    first.split_once("\"at\":\"").map_or(String::new(), |(_, at)| at.chars().take(30).collect())
 }
 
 /// The id of the run that keeps this journal.

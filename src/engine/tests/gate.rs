@@ -1,5 +1,7 @@
 //! What lies between a question and the change that it allows: the world may change, and whoever said yes may think again.
 
+use crate::facts::{Check, Override, Subject};
+
 use super::stage::{Does, Shared, carry_out, go_on, part};
 
 #[tokio::test]
@@ -48,4 +50,20 @@ async fn a_resume_looks_again_at_what_only_looks_before_it_asks() {
     let ended = go_on(&shared, parts(), ended, false).await;
     assert_eq!((ended.outcome.exit, ended.outcome.reason), (3, "refused"), "{:?}", ended.outcome);
     assert_eq!(shared.log(), ["ask change"], "asked about what is refused anyway");
+}
+
+/// An override replaces a missing answer: that the lock is free is one.
+#[tokio::test]
+async fn a_lock_that_was_taken_away_stops_a_run_that_could_do_without_its_answer() {
+    let shared = Shared::new();
+    let subject = Subject::Check { check: Check::Lock };
+    shared.parameters.lock().unwrap().overrides.push(Override { subject, reason: "it hiccups".into() });
+    let (clock, lock) = (shared.clock.clone(), shared.lock.clone());
+    shared.yes_after(move || {
+        clock.passes(60);
+        lock.set(None);
+    });
+    let ended = carry_out(&shared, vec![part(&shared, "change").gated()]).await;
+    assert_eq!((ended.outcome.exit, ended.outcome.reason), (6, "locked"), "{:?}", ended.outcome);
+    assert_eq!(shared.log(), ["ask change"]);
 }

@@ -2,6 +2,7 @@
 //! becomes of doubts, panics and a journal that cannot be written.
 
 mod doubt;
+mod fakes;
 mod gate;
 mod give_back;
 mod stage;

@@ -1,17 +1,15 @@
-//! A run of steps made of closures, over real adapters that reach nobody, a lock in memory and a clock that jumps.
+//! A run of steps made of closures, over real adapters that reach nobody and the stand-ins of `fakes`.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 
 use crate::adapters::absent::Absent;
 use crate::adapters::checkout::{Checkout, CheckoutOptions};
 use crate::adapters::clock::Clock;
 use crate::adapters::github::GithubClient;
-use crate::adapters::lock::{LockRead, LockRecord, LockState, LockWrite, Taken};
 use crate::adapters::process::Commands;
 use crate::adapters::prompt::Prompt;
 use crate::adapters::{Cause, ServiceError, World};
@@ -26,128 +24,7 @@ use crate::report::Sink;
 use crate::runbook::load::Source;
 use crate::step::{Act, Decision, Effect, Finding, Look, Returned, Settled, Step, Trouble, Undo, Wait};
 
-/// No wait of these tests takes this long: whoever sleeps beyond it sleeps through a deadline.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
-
-/// A clock on which sleeping costs nothing, and signals come at set times.
-pub struct FakeClock {
-    now: Mutex<Duration>,
-    alarms: Mutex<Vec<(Duration, i32)>>,
-    stop: StopSignal,
-}
-
-impl FakeClock {
-    pub fn elapsed(&self) -> u64 {
-        self.now.lock().unwrap().as_secs()
-    }
-
-    pub fn passes(&self, seconds: u64) {
-        *self.now.lock().unwrap() += Duration::from_secs(seconds);
-    }
-
-    /// `signal` comes when this clock says `seconds`. Earliest first.
-    pub fn alarm(&self, seconds: u64, signal: i32) {
-        self.alarms.lock().unwrap().push((Duration::from_secs(seconds), signal));
-    }
-
-    fn due(&self, until: Duration) -> Option<i32> {
-        let mut alarms = self.alarms.lock().unwrap();
-        if alarms.first()?.0 > until {
-            return None;
-        }
-        let (at, signal) = alarms.remove(0);
-        *self.now.lock().unwrap() = at;
-        Some(signal)
-    }
-}
-
-#[async_trait]
-impl Clock for FakeClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH + *self.now.lock().unwrap()
-    }
-    fn uptime(&self) -> Duration {
-        *self.now.lock().unwrap() + Duration::from_secs(3600)
-    }
-    async fn sleep(&self, duration: Duration) {
-        let until = *self.now.lock().unwrap() + duration;
-        assert!(until < LONGEST, "a deadline has passed, and something still waits");
-        while let Some(signal) = self.due(until) {
-            self.stop.raise(signal);
-            // Whoever waits beside this sleep is asked now, and may end it.
-            tokio::task::yield_now().await;
-        }
-        *self.now.lock().unwrap() = until;
-        tokio::task::yield_now().await;
-    }
-    fn scaled(&self, duration: Duration) -> Duration {
-        duration
-    }
-}
-
-type Nap = Box<dyn FnOnce() + Send>;
-
-/// A lock that works: free, ours or somebody's.
-#[derive(Default)]
-pub struct MemoryLock {
-    state: Mutex<Option<LockState>>,
-    /// What happens between a look at it and its answer, one for each look.
-    naps: Mutex<VecDeque<Nap>>,
-}
-
-impl MemoryLock {
-    pub fn nap(&self, nap: impl FnOnce() + Send + 'static) {
-        self.naps.lock().unwrap().push_back(Box::new(nap));
-    }
-    pub fn holder(&self) -> Option<String> {
-        self.state.lock().unwrap().as_ref().map(|state| state.record.run.clone())
-    }
-    pub fn set(&self, run: Option<&str>) {
-        let state = run.map(|run| LockState {
-            reference: "refs/lock".into(),
-            commit: format!("commit-of-{run}"),
-            record: LockRecord {
-                run: run.into(),
-                runbook: "prod".into(),
-                who: "grace".into(),
-                host: "elsewhere".into(),
-                step: None,
-                taken_at: Timestamp::UNIX_EPOCH,
-                heartbeat_at: Timestamp::UNIX_EPOCH,
-                nonce: String::new(),
-            },
-        });
-        *self.state.lock().unwrap() = state;
-    }
-}
-
-#[async_trait]
-impl LockRead for MemoryLock {
-    fn reference(&self) -> Option<String> {
-        Some("refs/lock".into())
-    }
-    async fn holder(&self) -> Result<Option<LockState>, ServiceError> {
-        let state = self.state.lock().unwrap().clone();
-        let nap = self.naps.lock().unwrap().pop_front();
-        nap.into_iter().for_each(|nap| nap());
-        Ok(state)
-    }
-}
-
-#[async_trait]
-impl LockWrite for MemoryLock {
-    async fn take(&self, record: &LockRecord) -> Result<Taken, ServiceError> {
-        self.set(Some(&record.run));
-        Ok(Taken::Ours(self.state.lock().unwrap().clone().unwrap()))
-    }
-    async fn replace(&self, _: &str, record: &LockRecord) -> Result<Taken, ServiceError> {
-        self.take(record).await
-    }
-    async fn free(&self, _: &str) -> Result<bool, ServiceError> {
-        self.set(None);
-        Ok(true)
-    }
-}
+use super::fakes::{FakeClock, MemoryLock, Nap};
 
 /// What one act does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,6 +75,8 @@ pub struct Shared {
     pub clock: Arc<FakeClock>,
     /// What a person chooses; nobody is there where it is `None`.
     pub chooses: Mutex<Option<usize>>,
+    /// What a run is begun with.
+    pub parameters: Mutex<Parameters>,
     /// Steps whose looks are refused from now on.
     spoiled: Mutex<Vec<String>>,
     /// What happens while a person reads a gate's question, one for each yes.
@@ -227,7 +106,7 @@ impl Prompt for Person {
 impl Shared {
     pub fn new() -> Arc<Self> {
         let stop = StopSignal::default();
-        let clock = FakeClock { now: Mutex::default(), alarms: Mutex::default(), stop: stop.clone() };
+        let clock = FakeClock::new(&stop);
         Arc::new(Self {
             log: Mutex::default(),
             done: Mutex::default(),
@@ -236,6 +115,7 @@ impl Shared {
             lock: Arc::default(),
             clock: Arc::new(clock),
             chooses: Mutex::default(),
+            parameters: Mutex::default(),
             spoiled: Mutex::default(),
             yeses: Mutex::default(),
         })
@@ -501,7 +381,7 @@ async fn play(shared: &Arc<Shared>, parts: Vec<Part>, earlier: Option<tempfile::
             mode: Mode::Deploy,
             who: "ada".into(),
             host: "laptop".into(),
-            parameters: Parameters::default(),
+            parameters: shared.parameters.lock().unwrap().clone(),
             steps,
         };
         let journal = Journal::create(directory.path()).unwrap();

@@ -279,3 +279,12 @@ fn a_preview_forgives_only_an_older_tag_of_the_same_shape() {
         assert_eq!(picks_older_for_now(&result, WANTED), forgiven, "{result:?}");
     }
 }
+
+#[test]
+fn what_a_bump_changes_is_told_from_what_stands_there() {
+    let bump = |tag: &str| format!("--- a/x.tf\n+++ b/x.tf\n@@ -4 +4 @@\n-  tag = \"one\"\n+  tag = \"{tag}\"\n");
+    assert_eq!(between("", &bump("two")), ["-  tag = \"one\"", "+  tag = \"two\""]);
+    assert_eq!(between(&bump("two"), &bump("three")), ["-  tag = \"two\"", "+  tag = \"three\""]);
+    assert_eq!(between(&bump("two"), ""), ["-  tag = \"two\"", "+  tag = \"one\""]);
+    assert_eq!(between(&bump("two"), &bump("two")), [""; 0]);
+}

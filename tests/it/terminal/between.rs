@@ -123,7 +123,7 @@ fn a_tag_is_chosen_from_the_list() {
     let stage = Stage::new(&[]);
     let mut person = Person::at(stage.command(&["prod", "--tag"]), (50, 160));
     person.sees("Deploy which tag?");
-    person.sees("rel-2023.12.20.22.19.13 2 years ago, deployed on 2024-01-04, by A Maintainer");
+    person.sees("rel-2023.12.20.22.19.13 the latest stable one, 2 years ago, deployed on 2024-01-04, by A Maintainer");
     person.sees("None of these");
     person.types("\r");
     let left = person.leaves();

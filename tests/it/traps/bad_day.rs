@@ -166,7 +166,8 @@ fn a_rollback_is_possible_whatever_is_down() {
         assert_eq!(changes(&stage), if opened { vec![OPEN] } else { vec![] }, "{fault}");
         if fault != Fault::GithubDown {
             assert!(done.stderr.contains(&format!("OVERRIDDEN: {check}, ")), "{fault}: {}", done.stderr);
-            let report = stage.run(&["show", stage.runs().last().unwrap()]);
+            let run = done.stderr.split(" run ").nth(1).unwrap().split(',').next().unwrap();
+            let report = stage.run(&["show", run]);
             assert!(report.stdout.contains("it is down"), "{fault}: {}", report.stdout);
         }
         if !opened {
