@@ -270,6 +270,29 @@ pub enum Fact {
     HealthUntold(Vec<String>),
 }
 
+impl Fact {
+    /// What it says in sentences, which may quote a service.
+    pub fn sentences(&mut self) -> Vec<&mut String> {
+        match self {
+            Self::DagsCleared(texts) | Self::HealthUntold(texts) => texts.iter_mut().collect(),
+            Self::Applied(applied) => applied.unverified.iter_mut().collect(),
+            Self::Running(running) => vec![&mut running.source],
+            // Named, so that a new kind of fact has to be thought about here.
+            Self::Release(_)
+            | Self::Target(_)
+            | Self::Image(_)
+            | Self::RunningImage(_)
+            | Self::Baseline(_)
+            | Self::Bumped(_)
+            | Self::FlagSet(_)
+            | Self::AppliedInPart
+            | Self::Changelog(_)
+            | Self::PullRequest(_)
+            | Self::HealthySince(_) => Vec::new(),
+        }
+    }
+}
+
 /// Names of facts, for a step's needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FactKind {

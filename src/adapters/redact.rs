@@ -6,7 +6,6 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::event::{Ended, Event, Question, Refusal, StepResult};
-use crate::facts::Fact;
 
 /// What stands where a secret stood.
 pub const PUT: &str = "[secret]";
@@ -81,7 +80,7 @@ impl Redactor {
             Event::Outcome { ended: Ended::Refused { why } | Ended::InDoubt { why }, .. } => self.own(why),
             Event::GivenBack { how, .. } => self.own(how),
             Event::StepFinished { result, .. } => self.result(result),
-            Event::Learned { fact, .. } => self.fact(fact),
+            Event::Learned { fact, .. } => fact.sentences().into_iter().for_each(|text| self.own(text)),
             Event::Warned { text } | Event::Said { text } => self.own(text),
             Event::RunFinished { message, next, findings, .. } => {
                 self.own(message);
@@ -97,26 +96,6 @@ impl Redactor {
             | Event::Outcome { ended: Ended::Done | Ended::NotSeen, .. } => {}
         }
         event
-    }
-
-    /// What a fact says in sentences, which may quote a service.
-    fn fact(&self, fact: &mut Fact) {
-        match fact {
-            Fact::DagsCleared(texts) | Fact::HealthUntold(texts) => self.all(texts),
-            Fact::Applied(applied) => applied.unverified.iter_mut().for_each(|why| self.own(why)),
-            Fact::Running(running) => self.own(&mut running.source),
-            Fact::Release(_)
-            | Fact::Target(_)
-            | Fact::Image(_)
-            | Fact::RunningImage(_)
-            | Fact::Baseline(_)
-            | Fact::Bumped(_)
-            | Fact::FlagSet(_)
-            | Fact::AppliedInPart
-            | Fact::Changelog(_)
-            | Fact::PullRequest(_)
-            | Fact::HealthySince(_) => {}
-        }
     }
 
     /// A question as it may be shown; its digest is what is approved, and stays.
