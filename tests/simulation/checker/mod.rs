@@ -17,6 +17,9 @@ use crate::world::{Errand, World};
 
 pub use rules::RULES;
 
+/// How far the laptop's clock may be ahead of Airflow's for what its log says to count, in milliseconds.
+const AHEAD: i64 = 10 * 60 * 1000;
+
 /// A rule that was broken, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
@@ -40,7 +43,7 @@ pub struct Final {
     pub closed: bool,
     /// The journal can be read, or there never was one.
     pub readable: bool,
-    /// Airflow's audit log was told whenever it was asked for.
+    /// Airflow's audit log was told whenever it was asked for, and the laptop's clock is one to compare it with.
     pub audit: bool,
 }
 
@@ -48,6 +51,8 @@ pub fn judge(sim: &Arc<Sim>, ends: Vec<(u32, Command, End)>) -> Played {
     let runs = Runs::on(Arc::new(sim.disk.clone()), &sim.directory);
     let (stored, _) = runs.all().unwrap_or_default();
     let mut guard = sim.state();
+    // Beyond that its entries look older than a run that begins now.
+    let ahead = guard.clock_offset > AHEAD;
     let world: &mut World = &mut guard.world;
     let history = std::mem::take(&mut world.history);
     let mut errands = std::mem::take(&mut world.errands);
@@ -77,7 +82,7 @@ pub fn judge(sim: &Arc<Sim>, ends: Vec<(u32, Command, End)>) -> Played {
         closed: stored.last().is_none_or(|newest| newest.state.closed.is_some())
             && !stored.iter().any(|run| run.state.open()),
         readable,
-        audit: !world.airflow.untold,
+        audit: !world.airflow.untold && !ahead,
     };
     let run = world.run.clone();
     drop(guard);

@@ -278,9 +278,15 @@ pub fn done_is_deployed(case: &Case<'_>) -> Option<String> {
     let errand = case.errands.get(number)?;
     let of_run = |it: &&Happened| case.errand(it).is_some_and(|other| other.run == errand.run);
     let deployed = ours(case).filter(of_run).any(|it| matches!(&it.change, Change::ApplyEnded { complete: true, .. }));
-    // A tag that runs already needs no apply.
-    (!deployed && case.last.instance.as_deref() != Some(&errand.target))
+    // A tag that runs already needs no apply; and a run may say itself that it could not look.
+    (!deployed && !said_unverified(case) && case.last.instance.as_deref() != Some(&errand.target))
         .then(|| format!("{:?} runs, not {}", case.last.instance, errand.target))
+}
+
+/// The last command said that Terraform reported success and that no one could verify it.
+fn said_unverified(case: &Case<'_>) -> bool {
+    let said = |end: &End| matches!(end, End::Ended(outcome) if outcome.exit == 7 && outcome.message.contains("that was not verified"));
+    case.last.ends.iter().any(|(_, _, end)| said(end))
 }
 
 pub fn nothing_left(case: &Case<'_>) -> Option<String> {
@@ -315,6 +321,7 @@ pub fn nothing_left(case: &Case<'_>) -> Option<String> {
     let wanted = format!("\"{}\"", case.target());
     (!touched
         && last.version == wanted
+        && !said_unverified(case)
         && last.version != last.first_version
         && last.instance.as_deref() != Some(case.target()))
     .then(|| format!("{wanted} is in the checkout, and was never applied"))
