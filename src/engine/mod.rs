@@ -14,6 +14,7 @@ pub mod gate;
 pub mod hands;
 mod judge;
 pub mod lock;
+mod offer;
 pub mod outcome;
 pub mod outlook;
 mod overrides;
