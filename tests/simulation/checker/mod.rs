@@ -78,8 +78,9 @@ pub fn judge(sim: &Arc<Sim>, ends: Vec<(u32, Command, End)>) -> Played {
         applying: world.terraform.running(),
         last: ends.last().cloned(),
         ends: ends.clone(),
-        // An older run that left its end open is overtaken; none may hold anything.
-        closed: stored.last().is_none_or(|newest| newest.state.closed.is_some())
+        // An older run that left its end open is overtaken, and one that was refused has nothing to close; none may hold
+        // anything.
+        closed: stored.last().is_none_or(|newest| newest.state.closed.is_some() || !newest.state.changed())
             && !stored.iter().any(|run| run.state.open()),
         readable,
         audit: !world.airflow.untold && !ahead,
