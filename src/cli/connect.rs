@@ -212,7 +212,7 @@ impl Connection<'_> {
                 .map_err(|error| CliError::usage(format!("could not use this directory: {error}")));
         }
         Err(CliError::usage(format!("it is not known where {} is checked out", infrastructure.repository))
-            .next("catalog-deploy RUNBOOK -C DIR")
+            .next("the same command with `-C DIR`, DIR being that checkout")
             .next(format!(
                 "or, once and for all, in {}: [infrastructure] checkout = \"/path/to/it\"",
                 self.settings.config_path.display()

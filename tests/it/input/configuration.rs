@@ -12,7 +12,7 @@ fn without_any_it_says_how_to_begin() {
     alone.nothing_was_written();
     insta::assert_snapshot!(done.stderr, @r###"
 error: it is not known where WordPress/openverse-infrastructure is checked out
-  next: catalog-deploy RUNBOOK -C DIR
+  next: the same command with `-C DIR`, DIR being that checkout
   next: or, once and for all, in PLACE/home/.config/catalog-deploy/config.toml: [infrastructure] checkout = "/path/to/it"
   next: or try it without any of this: catalog-deploy rehearse prod
 "###);
