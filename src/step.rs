@@ -277,7 +277,12 @@ pub fn without(
         return Err(error.into());
     }
     match parameters.overridden(check) {
-        Some(reason) => Ok(Evidence::warning(format!("{check} is overridden ({reason}): {error}. {consequence}"))),
+        Some(reason) => {
+            // What was typed at the terminal names it already.
+            let error = error.to_string();
+            let seen = if reason.contains(&error) { String::new() } else { format!(": {error}") };
+            Ok(Evidence::warning(format!("{check} is overridden ({reason}){seen}. {consequence}")))
+        }
         None => Err(Trouble::Missing(Box::new(Missing { check, error, consequence: consequence.to_owned() }))),
     }
 }

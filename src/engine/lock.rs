@@ -198,7 +198,7 @@ impl Run<'_> {
         }
     }
 
-    pub(super) fn holds_lock(&self) -> bool {
+    fn holds_lock(&self) -> bool {
         self.recorder.state().held.iter().any(|held| matches!(held.thing, Thing::Lock { .. }))
     }
 

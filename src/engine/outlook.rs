@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 
 use crate::event::{Event, StepHead, StepResult};
+use crate::facts::Thing;
 use crate::journal::status::StepState;
 use crate::plan::PlannedStep;
 
@@ -103,7 +104,9 @@ impl Run<'_> {
         if !held.is_empty() {
             lines.push(format!("held until after the deploy: {}", held.join("; ")));
         }
-        if self.holds_lock() {
+        // As soon as this run makes its change, what it takes over is its own.
+        let view = self.state_in_view();
+        if view.held.iter().any(|held| matches!(held.thing, Thing::Lock { .. })) {
             lines.push("held until this run ends: the run lock, so that no one else deploys".into());
         }
         lines

@@ -110,7 +110,7 @@ pub(super) async fn visible(airflow: &dyn AirflowRead, service: &AirflowService)
 }
 
 /// What it means to continue while Airflow does not answer.
-const KILLED: &str = "Running tasks are unknown and will be killed; no waiting refresh is paused";
+const KILLED: &str = "Running tasks are unknown and will be killed; no further refresh is paused";
 
 /// What Airflow said; or, where it said nothing, why the deploy may continue all the same: someone decided so, or an
 /// apply that took effect in part has taken the instance with it. Then Airflow comes back only with the rest of the
