@@ -9,20 +9,17 @@ use dialoguer::{Confirm, Select};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 
-/// How a menu is used, said behind its question.
-pub const HINT: &str = " (arrows, then return)";
-
 /// The index of the chosen option; `None` where the person left with Escape or `q`, or pressed Ctrl-C (which is a
 /// signal for everybody else as well). Only to be asked where stdin is a terminal.
 ///
 /// # Errors
 /// The terminal could not be read or written.
-pub fn select(text: &str, options: &[String]) -> io::Result<Option<usize>> {
+pub fn select(options: &[String]) -> io::Result<Option<usize>> {
     let _later = CtrlCLater::from_now();
     let _modes = Modes::keep();
     // The last option changes nothing, so that is what only pressing return means.
     let asked = Select::new()
-        .with_prompt(format!("{text}{HINT}"))
+        .with_prompt("Your choice (arrows, then return)")
         .items(options)
         .default(options.len().saturating_sub(1))
         .report(true)

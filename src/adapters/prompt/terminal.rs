@@ -208,12 +208,11 @@ impl Prompt for TerminalPrompt {
         // Kept here as well: where a signal ends the question, the menu's own thread still waits for a key.
         let _modes = menu::Modes::keep();
         let mut stops = Stops::new(&self.stops).map_err(|error| failed("listen for Ctrl-C", &error))?;
-        // The menu counts rows, so none may wrap: neither the question with what stands behind it, nor an option with its
-        // mark.
-        let text = fit(&self.redactor.clean(&clean(text)), self.width().saturating_sub(menu::HINT.len() + 2));
+        self.rows(&wrap(&self.redactor.clean(&clean(text)), "", self.width()))?;
+        // Two columns for the menu's own mark; it counts rows, so none may wrap.
         let room = self.width().saturating_sub(2);
         let options: Vec<String> = options.iter().map(|option| fit(&clean(option), room)).collect();
-        let chosen = tokio::task::spawn_blocking(move || menu::select(&text, &options));
+        let chosen = tokio::task::spawn_blocking(move || menu::select(&options));
         tokio::select! {
             biased;
             () = stops.any() => Ok(None),
