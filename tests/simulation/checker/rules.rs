@@ -274,12 +274,18 @@ pub fn done_is_deployed(case: &Case<'_>) -> Option<String> {
     let done = case.last.ends.iter().rfind(|(_, command, end)| {
         matches!(end, End::Ended(outcome) if matches!(outcome.exit, 0 | 7) && *command != Command::Restore)
     });
-    let (number, ..) = done?;
+    let (number, _, end) = done?;
     let errand = case.errands.get(number)?;
     let of_run = |it: &&Happened| case.errand(it).is_some_and(|other| other.run == errand.run);
     let deployed = ours(case).filter(of_run).any(|it| matches!(&it.change, Change::ApplyEnded { complete: true, .. }));
+    // One that found nothing to change, and was resumed after another run of ours had deployed, speaks of its own time.
+    let unchanged =
+        |end: &End| matches!(end, End::Ended(outcome) if outcome.message.starts_with("nothing had to be changed"));
+    let by_another = |it: &&Happened| case.errand(it).is_some_and(|other| other.run != errand.run);
+    let overtaken = unchanged(end)
+        && ours(case).filter(by_another).any(|it| matches!(&it.change, Change::ApplyEnded { complete: true, .. }));
     // A tag that runs already needs no apply; and a run may say itself that it could not look.
-    (!deployed && !said_unverified(case) && case.last.instance.as_deref() != Some(&errand.target))
+    (!deployed && !overtaken && !said_unverified(case) && case.last.instance.as_deref() != Some(&errand.target))
         .then(|| format!("{:?} runs, not {}", case.last.instance, errand.target))
 }
 
@@ -336,7 +342,9 @@ pub fn comes_to_rest(case: &Case<'_>) -> Option<String> {
     if !case.last.readable {
         return Some("the journal of a run that changed the world cannot be read".into());
     }
-    (!case.last.closed).then(|| format!("the last of all: {:?}", case.last.last))
+    // Whoever finds a service out of reach last of all has to come back.
+    let away = matches!(&case.last.last, Some((.., End::Ended(outcome))) if outcome.reason == "unreachable");
+    (!case.last.closed && !away).then(|| format!("the last of all: {:?}", case.last.last))
 }
 
 /// Running DAGs are looked at again after the yes to the plan. What began to work well before the apply was seen, unless no
